@@ -1,0 +1,1 @@
+"""Nouns that know nothing of networks: errors, registry, configuration, schedules, statistics."""

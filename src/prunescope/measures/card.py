@@ -1,0 +1,116 @@
+"""Card, what a measure promises; Measurement, what it returns."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from prunescope.core.config import Config, finite
+from prunescope.core.errors import PrunescopeError
+from prunescope.core.registry import Member, Registry
+
+Scope = Literal["subject", "pair", "populations", "curve"]
+Better = Literal["higher", "lower", "neither"]
+
+
+class Quantity(Config):
+    """One number that a measure reports.
+
+    Attributes:
+        unit: ``share`` (0 to 1), ``points`` (percentage points), ``count``, ``nats`` …
+        better: direction; a budget's limit is a maximum for ``lower`` and a minimum for ``higher``.
+        range: smallest and largest possible value, None for unbounded.
+        meaning: one sentence.
+    """
+
+    unit: str
+    better: Better
+    range: tuple[float | None, float | None]
+    meaning: str
+
+
+class Card(Config):
+    """What a measure promises, read by the report, ``explain``, the budget and the conformance tests."""
+
+    title: str
+    scope: Scope
+    evidence: frozenset[Literal["logits", "state", "activations"]]
+    quantities: dict[str, Quantity]
+    invariant_to: tuple[Literal["network order", "example order", "class relabelling", "logit scale"], ...] = ()
+    ties: str = "none arise"
+    source: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value:
+    """One reported number with all that is needed to read it.
+
+    ``item`` says of what (a class, a layer; empty for the whole), ``seed`` of which network (None: of all of
+    them). ``low``/``high`` is the 95 % interval, ``floor`` the value that means nothing happened (its null),
+    ``p`` a p-value, corrected over the items of one quantity.
+    """
+
+    quantity: str
+    value: float
+    n: int
+    item: str = ""
+    seed: int | None = None
+    low: float | None = None
+    high: float | None = None
+    floor: float | None = None
+    floor_low: float | None = None
+    floor_high: float | None = None
+    p: float | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse NaN and infinity in every number."""
+        for part in fields(self):
+            number = getattr(self, part.name)
+            if isinstance(number, (float, np.floating)):
+                object.__setattr__(self, part.name, finite(float(number), f"{self.quantity}.{part.name}"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measurement:
+    """The result of one measure on what it was shown.
+
+    ``arrays`` holds material by example or layer (flags, votes); ``notes`` what a reader must know.
+    """
+
+    values: tuple[Value, ...] = ()
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    status: Literal["measured", "not applicable"] = "measured"
+    reason: str = ""
+
+    @staticmethod
+    def not_applicable(reason: str) -> Measurement:
+        """Return the result of a question that has no meaning here."""
+        return Measurement(status="not applicable", reason=reason)
+
+    def __getitem__(self, quantity: str) -> Value:
+        """Return the one value of ``quantity`` that stands for the whole (no item, no single seed)."""
+        for value in self.values:
+            if value.quantity == quantity and not value.item and value.seed is None:
+                return value
+        raise PrunescopeError(
+            f"no value {quantity!r} in this measurement", got=sorted({v.quantity for v in self.values})
+        )
+
+
+class Measure(Member, ABC):
+    """The contract of a measure: a file in this folder holds its pure function first and its class second."""
+
+    card: ClassVar[Card]
+
+    @abstractmethod
+    def __call__(self, shown: Any) -> Measurement:
+        """Measure what the card's scope names: a Subject, a Pair, Populations or a Curve."""
+
+
+MEASURES: Registry[Measure] = Registry("measures")

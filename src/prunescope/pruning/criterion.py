@@ -1,0 +1,74 @@
+"""The contract of a pruning criterion, what it may look at, and the one checked way to call it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from torch import Tensor, nn
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.core.registry import Member, Registry
+from prunescope.pruning.budget import WHOLE, Budget
+from prunescope.pruning.mask import Mask
+
+Unit = Literal["weight", "filter", "node"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidence:
+    """What a criterion may look at besides the network: a seed, and a sample of images with labels.
+
+    ``images`` are what the network takes (normalised float), ``labels`` int64.
+    """
+
+    seed: int = 0
+    images: Tensor | None = None
+    labels: Tensor | None = None
+
+    def generator(self) -> torch.Generator:
+        """Return a fresh generator at this seed."""
+        return torch.Generator().manual_seed(self.seed)
+
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """Return images and labels, or refuse when there are none."""
+        if self.images is None or self.labels is None:
+            raise PrunescopeError("this criterion looks at data", expected="data=(images, labels)", got="none")
+        return self.images, self.labels
+
+
+class Criterion(Member, ABC):
+    """Chooses survivors. A pure function of its arguments: it never changes the network.
+
+    ``unit`` is what the budget counts; ``needs_data`` tells the plan to provide a sample.
+    """
+
+    unit: ClassVar[Unit] = "weight"
+    needs_data: ClassVar[bool] = False
+
+    @abstractmethod
+    def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
+        """Return a mask inside ``mask`` with exactly the budget's counts."""
+
+
+CRITERIA: Registry[Criterion] = Registry("criteria")
+
+
+def choose(criterion: Criterion, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
+    """Call a criterion and check what it returns: a subset, with exact counts, of finite weights.
+
+    Raises:
+        PrunescopeError: for weights that are not finite.
+    """
+    weights = dict(net.named_parameters())
+    for name in mask:
+        if not bool(torch.isfinite(weights[name]).all()):
+            raise PrunescopeError("weights are not finite", where=name, remedy="A diverged network cannot be pruned")
+    chosen = criterion(net, mask, budget, evidence)
+    assert chosen.within(mask), f"{criterion!r} revived pruned weights"
+    if criterion.unit == "weight":
+        counts = {WHOLE: chosen.kept} if budget.scope == "global" else {n: k for n, (k, _) in chosen.counts().items()}
+        assert counts == dict(budget.counts), f"{criterion!r} kept {counts}, budget {budget}"
+    return chosen
