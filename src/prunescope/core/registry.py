@@ -80,7 +80,7 @@ class Registry(Generic[MemberT]):
         if isinstance(spec, Member):
             return self._checked(spec)
         if isinstance(spec, str):
-            return self.get(spec)()
+            return validate(self.get(spec), {}, spec)
         if not isinstance(spec, Mapping) or not spec:
             raise PrunescopeError("cannot be read", expected=f"a name in {self.family} or {{name: options}}", got=spec)
         name = next((str(key) for key in spec if str(key).replace("-", "_") in self._members), str(next(iter(spec))))

@@ -1,1 +1,44 @@
-"""."""
+"""Where images come from; importing this package registers every source."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from prunescope.core.errors import PrunescopeError, unknown_name
+from prunescope.data.dataset import SOURCES, Source
+from prunescope.data.sources.arrays import Arrays
+from prunescope.data.sources.digits import Digits
+from prunescope.data.sources.hub import Cifar10, Hub, Mnist, NamedHub
+
+__all__ = ["Arrays", "Cifar10", "Digits", "Hub", "Mnist", "NamedHub", "resolve_source"]
+
+
+def resolve_source(reference: str) -> Source:
+    """Return the source that a text names: a registered name, a path, ``NAME=PATH``, or a name on the hub.
+
+    Args:
+        reference: ``digits``; ``mnist=FOLDER``; a folder or file of parquet; a ``.npz`` file; ``owner/name``.
+
+    Raises:
+        PrunescopeError: for what is none of these, with the nearest registered names.
+
+    Example:
+        >>> resolve_source("digits"), resolve_source("ylecun/mnist").name
+        (Digits(seed=0), 'ylecun/mnist')
+    """
+    if reference.replace("-", "_") in SOURCES.names():
+        return SOURCES.build({reference: {}})
+    path = Path(reference).expanduser()
+    exists = reference != "" and path.exists()
+    if path.suffix == ".npz":
+        return Arrays(path=reference)
+    if path.suffix == ".parquet" or (exists and path.is_dir()):
+        return Hub(name=reference)
+    if exists:
+        raise PrunescopeError("not a data file", expected="a folder or file of parquet, or .npz", got=reference)
+    name, _, folder = reference.partition("=")
+    if folder and "/" not in name:
+        return SOURCES.build({name: {"path": folder}})
+    if "/" in reference:
+        return Hub(name=reference)
+    raise unknown_name("data set", reference, SOURCES.names())

@@ -1,1 +1,7 @@
-"""."""
+"""Runners: the same node function inline or in worker processes."""
+
+from prunescope.study.runners.inline import Inline
+from prunescope.study.runners.local import Local
+from prunescope.study.runners.runner import Event, Runner, drive
+
+__all__ = ["Event", "Inline", "Local", "Runner", "drive"]

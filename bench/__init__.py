@@ -1,0 +1,1 @@
+"""Benchmarks: each module here returns rows (comparison, seconds ours, seconds peer), measured side by side."""

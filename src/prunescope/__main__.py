@@ -1,0 +1,5 @@
+"""``python -m prunescope`` is the command line."""
+
+from prunescope.cli import main
+
+main()

@@ -1,0 +1,158 @@
+"""Image data sets of the Hugging Face hub, by name or from a local folder of their parquet files."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import Field
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.data.dataset import SOURCES, Dataset, Source
+from prunescope.data.sources.decode import decode_images
+from prunescope.data.sources.files import checksums, labelled, with_test
+from prunescope.data.sources.parquet import Split, find_columns, find_parquet, open_split
+
+
+@SOURCES.register("hub")
+class Hub(Source):
+    """An image classification data set, by its name on the hub or by the path of its parquet files.
+
+    The columns are found from the features. Images are decoded once into one uint8 tensor. Without a test split the
+    validation split stands in for it.
+
+    Attributes:
+        name: ``owner/name`` on the hub, or a folder (searched at any depth) or file of parquet.
+        configuration: of a hub data set that has several.
+        revision: branch, tag or commit on the hub.
+        image: column of the images, where several could be meant.
+        label: column of the labels, where several could be meant.
+    """
+
+    name: Annotated[str, Field(min_length=1)]
+    configuration: str | None = None
+    revision: str = "main"
+    image: str | None = None
+    label: str | None = None
+
+    def load(self) -> Mapping[str, Dataset]:
+        """Return ``train`` and ``test``, or the one of them that a local folder holds."""
+        root = self._local()
+        splits = (
+            self._download() if root is None else {s: open_split(f) for s, f in with_test(find_parquet(root)).items()}
+        )
+        parts, names = {}, set()
+        for split, opened in splits.items():
+            image, label = find_columns(opened, self.image, self.label)
+            table = opened.read([image, label])
+            parts[split] = decode_images(_encoded(table[image]), f"{opened.where}: {image}"), table[label].to_numpy()
+            names.add(tuple(getattr(opened.features[label], "names", None) or ()))
+        if not splits:
+            raise PrunescopeError("no split named train, test or validation", where=self.name)
+        if len(names) > 1:
+            raise PrunescopeError("the splits differ in their class names", got=sorted(names), where=self.name)
+        return labelled(parts, names.pop() or None, self.name)
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the checksums of local files, or the name on the hub, and the columns that were asked for."""
+        root = self._local()
+        options = self.canonical() | {"name": self.name, "revision": self.revision}
+        if root is not None:
+            files = with_test(find_parquet(root))
+            options = {k: v for k, v in options.items() if k in ("image", "label")}
+            return {"parquet": {split: checksums(found) for split, found in files.items()}, **options}
+        return {"hub": options}
+
+    def _local(self) -> Path | None:
+        """Return the path that ``name`` is, or None for a name on the hub."""
+        path = Path(self.name).expanduser()
+        if path.exists():
+            if self.configuration is not None or self.revision != "main":
+                raise PrunescopeError("configuration and revision belong to names on the hub", where=self.name)
+            return path
+        if path.is_absolute() or path.suffix == ".parquet" or self.name.startswith(".") or self.name.count("/") != 1:
+            raise PrunescopeError("no such file or folder, and no name on the hub", got=self.name, where="hub")
+        return None
+
+    def _download(self) -> dict[str, Split]:
+        import datasets
+        from datasets.table import embed_table_storage
+
+        try:
+            with _without_retry_messages():
+                found = datasets.load_dataset(self.name, self.configuration, revision=self.revision)
+        except Exception as error:  # network, hub and builders each have their own exceptions
+            told = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+            remedy = "Without network, pass a local folder of its parquet files instead of the name"
+            raise PrunescopeError("cannot be loaded from the hub", got=told, where=self.name, remedy=remedy) from None
+
+        def reader(split: Any) -> Any:
+            return lambda columns: embed_table_storage(split.select_columns(columns).with_format("arrow")[:])
+
+        return {
+            split: Split(features=data.features, read=reader(data), where=f"{self.name}: {split}")
+            for split, data in with_test(found).items()
+        }
+
+
+class NamedHub(Source):
+    """A well-known data set of the hub; ``path`` is a local folder of its parquet files, for work offline."""
+
+    hub_name: ClassVar[str]
+
+    path: str | None = None
+
+    def load(self) -> Mapping[str, Dataset]:
+        """Return ``train`` and ``test``."""
+        return self._hub().load()
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return what :class:`Hub` returns."""
+        return self._hub().identity()
+
+    def _hub(self) -> Hub:
+        return Hub(name=self.hub_name if self.path is None else self.path)
+
+
+@SOURCES.register("mnist")
+class Mnist(NamedHub):
+    """MNIST: 60 000 and 10 000 grey images of handwritten digits, 28×28.
+
+    Source: LeCun et al., Gradient-based learning applied to document recognition, Proceedings of the IEEE 1998.
+    """
+
+    hub_name: ClassVar[str] = "ylecun/mnist"
+
+
+@SOURCES.register("cifar10")
+class Cifar10(NamedHub):
+    """CIFAR-10: 50 000 and 10 000 colour images of ten kinds of things, 32×32.
+
+    Source: Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009.
+    """
+
+    hub_name: ClassVar[str] = "uoft-cs/cifar10"
+
+
+@contextmanager
+def _without_retry_messages() -> Iterator[None]:
+    """Keep the hub's client from logging each attempt: a last failure is told once, by us."""
+    logger = logging.getLogger("huggingface_hub")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
+
+
+def _encoded(column: Any) -> Iterator[bytes | None]:
+    """Yield the bytes of each image of a ``pyarrow.ChunkedArray`` of bytes, or of structs with bytes."""
+    import pyarrow as pa
+
+    for chunk in column.chunks:
+        part = chunk.field("bytes") if pa.types.is_struct(chunk.type) else chunk
+        yield from (value.as_py() for value in part)

@@ -1,0 +1,91 @@
+"""The catalogue: what every family offers, told from the members themselves."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+from prunescope.core.errors import unknown_name
+from prunescope.core.registry import Member, Registry
+from prunescope.data import AUGMENTATIONS, SOURCES
+from prunescope.data.shifts import SHIFTS
+from prunescope.measures import MEASURES, Card
+from prunescope.models import MODELS
+from prunescope.pruning import CRITERIA
+from prunescope.study.study import load_study, preset_names
+from prunescope.training import OBJECTIVES, STAGES
+from prunescope.training.learning_rate import LEARNING_RATES
+from prunescope.training.optimizers import OPTIMIZERS
+
+FAMILIES: Mapping[str, Registry[Any]] = {
+    "criteria": CRITERIA,
+    "measures": MEASURES,
+    "models": MODELS,
+    "datasets": SOURCES,
+    "shifts": SHIFTS,
+    "objectives": OBJECTIVES,
+    "stages": STAGES,
+    "optimizers": OPTIMIZERS,
+    "learning_rates": LEARNING_RATES,
+    "augmentations": AUGMENTATIONS,
+}
+STUDIES = "studies"
+
+
+def members(family: str) -> dict[str, str]:
+    """Return name and first sentence of every member of a family."""
+    if family == STUDIES:
+        return {name: load_study(name).question for name in preset_names()}
+    if family not in FAMILIES:
+        raise unknown_name("family", family, [*FAMILIES, STUDIES])
+    registry = FAMILIES[family]
+    return {name: _doc(registry.get(name)).partition("\n")[0] for name in registry.names()}
+
+
+def explain(name: str) -> str:
+    """Return what a member does, its options and, for a measure, its card.
+
+    Raises:
+        PrunescopeError: for a name that no family has, with the nearest ones.
+    """
+    wanted = name.replace("-", "_")
+    found = [(family, r.get(wanted)) for family, r in FAMILIES.items() if wanted in r.names()]
+    if found:
+        return "\n\n".join(_member(family, wanted, member) for family, member in found)
+    if name.replace("_", "-") in preset_names():
+        return _study(name)
+    raise unknown_name("name", name, [n for r in FAMILIES.values() for n in r.names()] + preset_names())
+
+
+def _member(family: str, name: str, member: type[Member]) -> str:
+    lines = [f"{name}  ({family})", "", _doc(member), ""]
+    lines += [_option(option, field) for option, field in member.model_fields.items()] or ["no options"]
+    card = getattr(member, "card", None)
+    return "\n".join(lines + (_card(card) if isinstance(card, Card) else []))
+
+
+def _option(name: str, field: Any) -> str:
+    kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
+    return f"  {name}: {kind}" + (" (required)" if field.is_required() else f" = {field.get_default()!r}")
+
+
+def _card(card: Card) -> list[str]:
+    lines = ["", f"reports, on {card.scope}:"]
+    lines += [f"  {n} [{q.unit}, {q.better} is better]: {q.meaning}" for n, q in card.quantities.items()]
+    return [
+        *lines,
+        f"invariant to: {', '.join(card.invariant_to) or 'nothing'}",
+        f"ties: {card.ties}",
+        f"source: {card.source}",
+    ]
+
+
+def _study(name: str) -> str:
+    study = load_study(name)
+    recipes = [f"  {recipe}: {value.about}" for recipe, value in study.recipes.items()]
+    return "\n".join([f"{study.name}  ({STUDIES})", "", study.question, "", "recipes:", *recipes])
+
+
+def _doc(member: type[Member]) -> str:
+    return inspect.cleandoc(member.__doc__ or "")

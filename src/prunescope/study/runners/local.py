@@ -1,0 +1,101 @@
+"""Local: worker processes on this machine, one thread each."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from multiprocessing import Pipe
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+
+from prunescope.study.plan import Node
+from prunescope.study.store import Store
+from prunescope.study.work import Outcome
+
+RETRIES = 2
+
+
+@dataclass
+class _Worker:
+    """A worker process, our end of its pipe, and the node it has."""
+
+    process: subprocess.Popen[bytes]
+    pipe: Connection
+    node: Node | None = None
+
+
+class Local:
+    """Worker processes, each with one node at a time; when one dies (killed, out of memory) its node is tried again.
+
+    Small networks run fastest with one thread each, and so results do not depend on the number of workers. The
+    workers are commands of their own: the caller's main module is not imported in them, so that a script or a
+    notebook needs no guard.
+    """
+
+    def __init__(self, root: Path, device: str, workers: int) -> None:
+        self._root, self._device, self._limit = root, device, workers
+        self._workers: list[_Worker] = []
+        self._deaths: Counter[str] = Counter()
+
+    def free(self) -> bool:
+        """Return whether a worker would otherwise wait."""
+        return sum(worker.node is not None for worker in self._workers) < self._limit
+
+    def start(self, node: Node) -> None:
+        """Send the node to an idle worker, a new one if there is none."""
+        worker = next((worker for worker in self._workers if worker.node is None), None) or self._begin()
+        worker.node = node
+        worker.pipe.send(node)
+
+    def wait(self) -> list[Outcome]:
+        """Return the outcomes of the nodes that ended; what a dying worker had is started again."""
+        ended: list[Outcome] = []
+        while not ended and any(worker.node is not None for worker in self._workers):
+            ready = wait([worker.pipe for worker in self._workers if worker.node is not None])
+            for worker in [worker for worker in self._workers if worker.pipe in ready]:
+                ended += self._collect(worker)
+        return ended
+
+    def close(self) -> None:
+        """Kill the workers."""
+        for worker in self._workers:
+            self._end(worker)
+        self._workers.clear()
+
+    def _collect(self, worker: _Worker) -> list[Outcome]:
+        node, worker.node = worker.node, None
+        assert node is not None
+        try:
+            outcome: Outcome = worker.pipe.recv()
+        except (EOFError, ConnectionResetError):
+            self._end(worker)
+            self._workers.remove(worker)
+            return self._again(node, worker.process.returncode)
+        return [outcome]
+
+    def _again(self, node: Node, code: int) -> list[Outcome]:
+        self._deaths[node.key] += 1
+        if self._deaths[node.key] <= RETRIES:
+            self.start(node)
+            return []
+        hint = f"its worker process died {self._deaths[node.key]} times, last with exit code {code} (out of memory?)"
+        Store(self._root).record_failure(node.key, node.kind, hint, hint)
+        return [Outcome(key=node.key, seconds=0.0, error=hint, hint=hint)]
+
+    def _begin(self) -> _Worker:
+        ours, theirs = Pipe()
+        command = [sys.executable, "-P", "-m", "prunescope.study.runners.worker"]
+        place = [str(theirs.fileno()), str(self._root), self._device]
+        process = subprocess.Popen([*command, *place], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603 - our own interpreter and module
+        theirs.close()
+        worker = _Worker(process, ours)
+        self._workers.append(worker)
+        return worker
+
+    @staticmethod
+    def _end(worker: _Worker) -> None:
+        worker.process.kill()
+        worker.process.wait()
+        worker.pipe.close()

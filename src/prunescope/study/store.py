@@ -1,0 +1,289 @@
+"""The store: a folder of content-addressed artefacts, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+import shutil
+import time
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+import prunescope
+from prunescope.core.config import canonical_json
+from prunescope.core.errors import PrunescopeError
+
+FORMAT = 1
+TENSORS, CONTENT, SPEC, MANIFEST = "tensors.safetensors", "content.json", "spec.json", "manifest.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Artefact:
+    """What a node leaves: tensors and plain data."""
+
+    tensors: Mapping[str, Tensor] = field(default_factory=dict)
+    content: Mapping[str, Any] = field(default_factory=dict)
+
+
+class Store:
+    """Artefacts by kind and key below one folder.
+
+    An artefact is a folder ``<kind>/<first two of key>/<key>`` with ``spec.json`` (the complete specification),
+    ``tensors.safetensors``, ``content.json`` and ``manifest.json`` (checksums, versions, device, wall time). It is
+    written beside its place, flushed to disk, and renamed once; whoever renames second discards its copy.
+
+    Raises:
+        PrunescopeError: for a folder that is not a store, or one written by a newer version.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root).resolve()
+        marker = self.root / "store.json"
+        if marker.is_file():
+            self._check_format(marker)
+        elif self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+            raise PrunescopeError("not a prunescope store", expected="a store or an empty folder", where=str(root))
+
+    def folder(self, kind: str, key: str) -> Path:
+        """Return where an artefact lies or would lie."""
+        return self.root / kind / key[:2] / key
+
+    def has(self, kind: str, key: str) -> bool:
+        """Return whether the artefact is there."""
+        return (self.folder(kind, key) / MANIFEST).is_file()
+
+    def matches(self, kind: str, key: str, spec: str) -> bool:
+        """Return whether the artefact is there, made by exactly this complete specification.
+
+        Raises:
+            PrunescopeError: when it was made under another default: the same key would mean two things.
+        """
+        try:
+            stored = (self.folder(kind, key) / SPEC).read_text("utf-8")
+        except OSError:
+            return False
+        if stored != spec:
+            raise PrunescopeError(
+                "an option's default changed since this artefact was made",
+                got=_first_difference(json.loads(stored), json.loads(spec)),
+                where=f"{kind} {key[:12]}",
+                remedy="Write the old value into the study file, or use a new store",
+            )
+        return True
+
+    def read(self, kind: str, key: str) -> Artefact:
+        """Load an artefact; tensors are mapped into memory, not copied.
+
+        Raises:
+            PrunescopeError: when it is missing, truncated or foreign.
+        """
+        folder = self.folder(kind, key)
+        try:
+            manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+            for name, entry in manifest["files"].items():
+                size = (folder / name).stat().st_size
+                if size != entry["bytes"]:
+                    raise PrunescopeError("truncated artefact", expected=f"{entry['bytes']} bytes", got=size)
+            tensors = load_file(folder / TENSORS) if TENSORS in manifest["files"] else {}
+            content = json.loads((folder / CONTENT).read_text("utf-8")) if CONTENT in manifest["files"] else {}
+        except PrunescopeError as error:
+            raise _damaged(error.problem, error.got, folder) from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
+            raise _damaged("unreadable artefact", error, folder) from None
+        return Artefact(tensors=tensors, content=content)
+
+    def write(self, kind: str, key: str, spec: str, artefact: Artefact, *, seconds: float, device: str) -> None:
+        """Write an artefact so that it appears whole or not at all; a present one is left as it is."""
+        self.open()
+        target = self.folder(kind, key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")
+        partial.mkdir()
+        try:
+            self._fill(partial, spec, artefact, seconds, device)
+            _rename(partial, target)
+        except OSError as error:
+            raise PrunescopeError("the store cannot be written", got=error.strerror, where=str(self.root)) from error
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+        self.forget_partial(key)
+        self.failure_path(key).unlink(missing_ok=True)
+
+    def open(self) -> None:
+        """Make the folder and its marker if they are not there yet."""
+        marker = self.root / "store.json"
+        if not marker.is_file():
+            self.root.mkdir(parents=True, exist_ok=True)
+            write_atomically(marker, canonical_json({"format": FORMAT, "prunescope": prunescope.__version__}).encode())
+
+    def manifest(self, kind: str, key: str) -> dict[str, Any]:
+        """Return the manifest of an artefact that is there."""
+        return dict(json.loads((self.folder(kind, key) / MANIFEST).read_text("utf-8")))
+
+    def wall_times(self) -> Iterator[tuple[str, float]]:
+        """Yield kind of node and seconds of every artefact."""
+        for folder in self.folders():
+            kind = json.loads((folder / SPEC).read_text("utf-8"))["kind"]
+            yield str(kind), float(json.loads((folder / MANIFEST).read_text("utf-8"))["seconds"])
+
+    def folders(self) -> Iterator[Path]:
+        """Yield the folder of every artefact."""
+        for folder in sorted(self.root.glob("*/??/*")):
+            if folder.is_dir() and not folder.name.startswith("."):
+                yield folder
+
+    def failure_path(self, key: str) -> Path:
+        """Return where the record of a failed node lies."""
+        return self.root / "failed" / f"{key}.json"
+
+    def record_failure(self, key: str, kind: str, message: str, traceback: str) -> None:
+        """Write down why a node failed; a later success removes the record."""
+        self.open()
+        self.failure_path(key).parent.mkdir(exist_ok=True)
+        record = {"key": key, "kind": kind, "message": message, "traceback": traceback, "time": time.time()}
+        write_atomically(self.failure_path(key), canonical_json(record).encode())
+
+    def failure(self, key: str) -> dict[str, Any] | None:
+        """Return the record of a failed node, if there is one."""
+        try:
+            return dict(json.loads(self.failure_path(key).read_text("utf-8")))
+        except (OSError, ValueError):
+            return None
+
+    def save_partial(self, key: str, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> None:
+        """Keep the state reached inside a long node."""
+        path = self.root / "partial" / f"{key}.safetensors"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        draft = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")
+        save_file(dict(tensors), draft, metadata=dict(meta))
+        draft.replace(path)
+
+    def load_partial(self, key: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
+        """Return the state kept inside a node, None when there is none or it cannot be read."""
+        path = self.root / "partial" / f"{key}.safetensors"
+        try:
+            with safe_open(path, framework="pt") as file:
+                meta = dict(file.metadata() or {})
+                return {name: file.get_tensor(name).clone() for name in file.keys()}, meta  # noqa: SIM118
+        except (OSError, SafetensorError):
+            return None
+
+    def forget_partial(self, key: str) -> None:
+        """Remove what a finished node no longer needs."""
+        (self.root / "partial" / f"{key}.safetensors").unlink(missing_ok=True)
+
+    def damaged(self) -> Iterator[tuple[str, str]]:
+        """Yield ``(path below the store, what is wrong)`` of every artefact whose checksums do not hold."""
+        for folder in self.folders():
+            wrong = _what_is_wrong(folder)
+            if wrong:
+                yield str(folder.relative_to(self.root)), wrong
+
+    def leftovers(self) -> list[Path]:
+        """Return what killed writers left behind; harmless."""
+        return sorted([*self.root.glob("*/??/.*.tmp"), *self.root.glob("partial/.*.tmp"), *self.root.glob(".*.tmp")])
+
+    def _fill(self, folder: Path, spec: str, artefact: Artefact, seconds: float, device: str) -> None:
+        if artefact.tensors:
+            save_file({n: t.detach().cpu().contiguous() for n, t in artefact.tensors.items()}, folder / TENSORS)
+        if artefact.content:
+            (folder / CONTENT).write_text(canonical_json(artefact.content), "utf-8")
+        (folder / SPEC).write_text(spec, "utf-8")
+        files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(folder.iterdir())}
+        manifest = {
+            "files": files,
+            "seconds": round(seconds, 4),
+            "device": device,
+            "time": time.time(),
+            "versions": {
+                "prunescope": prunescope.__version__,
+                "torch": torch.__version__,
+                "python": platform.python_version(),
+            },
+        }
+        (folder / MANIFEST).write_text(canonical_json(manifest), "utf-8")
+        for path in folder.iterdir():
+            _flush(path)
+        _flush(folder)
+
+    def _check_format(self, marker: Path) -> None:
+        try:
+            written = int(json.loads(marker.read_text("utf-8"))["format"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise PrunescopeError("not a prunescope store", got=error, where=str(marker)) from None
+        if written > FORMAT:
+            raise PrunescopeError(
+                "this store was written by a newer prunescope",
+                expected=f"format ≤ {FORMAT}",
+                got=written,
+                where=str(self.root),
+                remedy="Upgrade prunescope or use another --store",
+            )
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write a file so that a reader sees the old content or the new, never a part."""
+    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
+    try:
+        draft.write_bytes(data)
+        _flush(draft)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def _rename(partial: Path, target: Path) -> None:
+    try:
+        partial.rename(target)
+    except OSError:
+        if not (target / MANIFEST).is_file():
+            raise
+    _flush(target.parent)
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _what_is_wrong(folder: Path) -> str:
+    try:
+        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
+        for name, entry in files.items():
+            if _sha256(folder / name) != entry["sha256"]:
+                return f"{name}: checksum differs"
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        return f"unreadable: {error}"
+    return ""
+
+
+def _damaged(problem: str, got: object, folder: Path) -> PrunescopeError:
+    return PrunescopeError(
+        problem, got=got, where=str(folder), remedy="`prunescope doctor --repair` removes it; run again"
+    )
+
+
+def _first_difference(stored: Any, asked: Any, path: str = "") -> str:
+    if isinstance(stored, dict) and isinstance(asked, dict):
+        for name in sorted(stored.keys() | asked.keys()):
+            if stored.get(name) != asked.get(name):
+                return _first_difference(stored.get(name), asked.get(name), f"{path}.{name}" if path else name)
+    return f"{path}: stored {stored!r}, now {asked!r}"

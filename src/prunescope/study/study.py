@@ -1,0 +1,224 @@
+"""A Study file: recipes × seeds × views × measures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import Field, field_validator
+
+from prunescope.core.config import Config, load_yaml, validate
+from prunescope.core.errors import PrunescopeError, unknown_name
+from prunescope.data import SOURCES, Normalization, Source, View, resolve_source
+from prunescope.measures import DEFAULT_BUDGET, MEASURES, Measure, Promise, parse_budget
+from prunescope.models import MODELS, Model
+from prunescope.training import Recipe, parse_recipes
+from prunescope.training.recipe import DENSE
+from prunescope.training.stages import Share
+
+SIZES = ("tiny", "small", "paper")
+PRESETS = files("prunescope.study") / "presets"
+
+
+class Study(Config):
+    """What is trained, pruned, seen and measured.
+
+    Attributes:
+        name: used in tables and file names.
+        question: one sentence for the top of the report.
+        data: a registered data set, a folder, or a hub name.
+        validation: share of the training images held out for decisions.
+        normalize: of network inputs; the training images' own mean and deviation when left out.
+        model: a registered architecture.
+        seeds: one network each.
+        recipes: by name, each after the one it comes from.
+        views: what the measures see.
+        measures: what is measured.
+        budget: promises; the default is accuracy within 0.5 points of dense.
+    """
+
+    name: str
+    question: str = ""
+    data: Annotated[Source, *SOURCES.field()]
+    validation: Share = 0.1
+    normalize: Normalization | None = None
+    model: Annotated[Model, *MODELS.field()]
+    seeds: tuple[Annotated[int, Field(ge=0)], ...]
+    recipes: dict[str, Recipe]
+    views: tuple[View, ...] = (View(),)
+    measures: tuple[Annotated[Measure, *MEASURES.field()], ...]
+    budget: tuple[Promise, ...] = DEFAULT_BUDGET
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _count_of_seeds(cls, value: object) -> object:
+        return range(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+    @field_validator("seeds")
+    @classmethod
+    def _distinct_seeds(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or len(set(value)) != len(value):
+            raise PrunescopeError("seeds must be one or more different numbers", got=list(value))
+        return value
+
+    @field_validator("data", mode="plain")
+    @classmethod
+    def _named_or_located(cls, value: object) -> Source:
+        return resolve_source(value) if isinstance(value, str) else SOURCES.build(value)
+
+    @field_validator("views", mode="before")
+    @classmethod
+    def _views(cls, value: Sequence[object]) -> tuple[View, ...]:
+        return tuple(View.parse(view) for view in value)
+
+    @field_validator("budget", mode="before")
+    @classmethod
+    def _budget(cls, value: object) -> object:
+        return parse_budget(value) if isinstance(value, Mapping) else value
+
+    def dense_of(self, recipe: str) -> str:
+        """Return the recipe whose end is the dense reference of ``recipe``: its root, or the one named dense."""
+        root = recipe
+        while (parent := self.recipes[root].start) is not None:
+            root = parent
+        if not self.recipes[root].prunes:
+            return root
+        if DENSE in self.recipes:
+            return DENSE
+        raise PrunescopeError("no dense reference", expected=f"a recipe named {DENSE!r}", where=f"recipes.{recipe}")
+
+
+Reference = Study | str | Path | Mapping[str, Any]
+
+
+def load_study(
+    reference: Reference,
+    *,
+    size: str = "tiny",
+    settings: Mapping[str, Any] | None = None,
+    data: Mapping[str, str] | None = None,
+) -> Study:
+    """Read a preset or a study file, lay a size over it, then single settings, then other places for its data.
+
+    Args:
+        reference: a preset's name, a YAML file, the mapping itself, or a Study, which is returned as it is.
+        size: ``tiny`` is the file itself; ``small`` and ``paper`` are overrides in its ``sizes``.
+        settings: ``{"recipes.dense.0.train.until": "2ep"}``.
+        data: ``{name in the study: path or other name}``.
+
+    Raises:
+        PrunescopeError: with file, field path, what was expected and what was given.
+    """
+    if isinstance(reference, Study):
+        return reference
+    raw, where = _raw(reference)
+    raw = _sized(raw, size, where)
+    for path, value in (settings or {}).items():
+        _set(raw, path, value, where)
+    for name, place in (data or {}).items():
+        if raw.get("data") != name:
+            raise PrunescopeError(
+                "the study does not use this data set", expected=raw.get("data"), got=name, where="data"
+            )
+        raw["data"] = place
+    recipes = raw.get("recipes")
+    if not isinstance(recipes, Mapping) or not recipes:
+        raise PrunescopeError("recipes are missing", expected="a mapping of recipes", got=recipes, where=where)
+    return validate(Study, {**raw, "recipes": parse_recipes(recipes, where)}, where)
+
+
+def preset_names() -> list[str]:
+    """Return the names of the studies that come with the package."""
+    return sorted(entry.name.removesuffix(".yaml") for entry in PRESETS.iterdir() if entry.name.endswith(".yaml"))
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Read ``a.b=c``; the value is YAML.
+
+    Example:
+        >>> parse_setting("seeds=[0, 1]")
+        ('seeds', [0, 1])
+    """
+    path, sign, value = text.partition("=")
+    if not sign or not path:
+        raise PrunescopeError("not a setting", expected="field.field=value", got=text, where="--set")
+    try:
+        return path, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise PrunescopeError(
+            "value is not plain YAML", got=" ".join(str(error).split()), where=f"--set {path}"
+        ) from None
+
+
+def parse_place(text: str) -> tuple[str, str]:
+    """Read ``NAME=PATH``."""
+    name, sign, place = text.partition("=")
+    if not sign or not name or not place:
+        raise PrunescopeError("not a place for data", expected="NAME=PATH", got=text, where="--data")
+    return name, place
+
+
+def _raw(reference: str | Path | Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    if isinstance(reference, Mapping):
+        return dict(reference), str(reference.get("name", "study"))
+    name = str(reference).replace("_", "-")
+    path = Path(reference)
+    if name in preset_names() and not path.suffix:
+        path = Path(str(PRESETS / f"{name}.yaml"))
+        return load_yaml(path), f"{name}.yaml"
+    if path.suffix not in {".yaml", ".yml"}:
+        raise unknown_name("study", str(reference), preset_names())
+    return load_yaml(path), str(path)
+
+
+def _sized(raw: dict[str, Any], size: str, where: str) -> dict[str, Any]:
+    sizes = raw.pop("sizes", {})
+    if not isinstance(sizes, Mapping) or not set(sizes) <= set(SIZES):
+        raise PrunescopeError(
+            "sizes cannot be read", expected=f"a mapping of {SIZES}", got=sizes, where=f"{where}: sizes"
+        )
+    if size not in SIZES:
+        raise unknown_name("size", size, SIZES)
+    if size != SIZES[0] and size not in sizes:
+        raise PrunescopeError(f"this study has no size {size!r}", expected=[SIZES[0], *sizes], where=where)
+    return _overlaid(raw, sizes.get(size, {}))
+
+
+def _overlaid(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lay ``over`` on ``base``: mappings merge, everything else is replaced."""
+    merged = dict(base)
+    for name, value in over.items():
+        below = merged.get(name)
+        both = isinstance(value, Mapping) and isinstance(below, Mapping)
+        merged[name] = _overlaid(dict(below), value) if both and isinstance(below, Mapping) else value
+    return merged
+
+
+def _set(raw: Any, path: str, value: Any, where: str) -> None:
+    *parents, last = path.split(".")
+    node = raw
+    for part in parents:
+        node = _child(node, part, path, where)
+    if isinstance(node, list):
+        node[_index(node, last, path, where)] = value
+    elif isinstance(node, dict):
+        node[last] = value
+    else:
+        raise PrunescopeError("cannot be set", got=path, where=where)
+
+
+def _child(node: Any, part: str, path: str, where: str) -> Any:
+    if isinstance(node, list):
+        return node[_index(node, part, path, where)]
+    if isinstance(node, dict) and part in node:
+        return node[part]
+    raise unknown_name("field", part, node if isinstance(node, dict) else []).at(f"{where}: --set {path}")
+
+
+def _index(node: list[Any], part: str, path: str, where: str) -> int:
+    if not part.isdigit() or int(part) >= len(node):
+        raise PrunescopeError("no such item", expected=f"0 … {len(node) - 1}", got=part, where=f"{where}: --set {path}")
+    return int(part)
