@@ -1,5 +1,9 @@
 # Each target works alone on a fresh machine: it makes .venv, installs what constraints.txt pins, and runs.
 PYTHON ?= python3
+# Tests and benchmarks run several processes on few cores: one thread each.
+export OMP_NUM_THREADS := 1
+export OPENBLAS_NUM_THREADS := 1
+
 BIN := .venv/bin
 STAMP := .venv/.installed
 

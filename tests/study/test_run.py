@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 import torch
 import yaml
@@ -13,6 +14,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.study.doctor import examine
 from prunescope.study.plan import plan_study
 from prunescope.study.run import forecast, needed, pick_device, results, run
+from prunescope.study.runners import Local, drive
 from prunescope.study.store import Store
 from prunescope.study.study import load_study
 from tests.study.test_plan import raw
@@ -180,21 +182,32 @@ def test_a_killed_worker_costs_a_retry_and_no_result(finished, tmp_path):
     killed = []
 
     def kill_once(event, total):
-        if event.node.kind == "train" and event.what == "done" and not killed:
-            pool = [p for p in psutil_children() if "forkserver" not in p.name()]
-            if pool:
-                killed.append(pool[0].pid)
-                pool[0].kill()
-
-    import psutil
-
-    def psutil_children():
-        return [grandchild for child in psutil.Process().children() for grandchild in child.children()]
+        if event.node.kind == "train" and event.what == "started" and not killed:
+            worker = next(p for p in psutil.Process().children() if "prunescope.study.runners.worker" in p.cmdline())
+            worker.kill()
+            killed.append(worker.pid)
 
     summary = run(raw(), store=tmp_path / "store", on="local", workers=2, listen=kill_once)
     assert killed
     assert summary.complete
     assert everything(tmp_path / "store") == everything(finished)
+
+
+def test_a_node_that_kills_every_worker_is_recorded_and_the_rest_goes_on(tmp_path):
+    class Deadly(Local):
+        def start(self, node):
+            super().start(node)
+            if node.kind == "prune":
+                next(w for w in self._workers if w.node is node).process.kill()
+
+    plan, store = plan_study(load_study(raw())), Store(tmp_path / "store")
+    runner = Deadly(store.root, "cpu", 2)
+    events = list(drive(plan.nodes.values(), runner))
+    runner.close()
+    failed = [event for event in events if event.what == "failed"]
+    assert len(failed) == sum(node.kind == "prune" for node in plan.nodes.values()) - 2
+    assert all("died 3 times" in event.hint for event in failed)
+    assert sum(event.what == "done" and event.node.kind == "measure" for event in events) == 2
 
 
 @pytest.mark.parametrize(("name", "told"), [("cuda:99", "not there"), ("tpu", "unknown device"), ("cpu:1", "unknown")])

@@ -102,7 +102,8 @@ def sample_from_features(
     """
     columns, precision = _checked_array(features, "features")
     rows, items = columns.shape[-2:]
-    stacked = columns.reshape(-1, rows, items)
+    unit = np.abs(columns).max(axis=(-2, -1), keepdims=True)  # the scale of a kernel does not matter; squares overflow
+    stacked = (columns / np.where(unit > 0, unit, 1.0)).reshape(-1, rows, items)
     transposed = np.swapaxes(stacked, -1, -2)
     if rows < items:
         spectrum = _lift(_decompose(stacked @ transposed, precision * items / rows), stacked)
@@ -207,7 +208,7 @@ def _decompose(matrices: Array, precision: float) -> Spectrum:
     values, vectors = np.linalg.eigh(stacked)
     largest = np.maximum(values[:, -1:], 0.0)
     tolerance = values.shape[-1] * precision
-    if (values[:, :1] < -max(CLEARLY, tolerance) * largest).any() or (values[:, -1] < 0).any():
+    if (values[:, :1] < -max(CLEARLY, tolerance) * largest).any():
         raise PrunescopeError(
             "the kernel is not positive semi-definite", got=f"smallest eigenvalue {values.min():.6g}", where="dpp"
         )

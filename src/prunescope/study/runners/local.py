@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from collections import Counter
@@ -15,6 +16,7 @@ from prunescope.study.store import Store
 from prunescope.study.work import Outcome
 
 RETRIES = 2
+THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
 @dataclass
@@ -88,7 +90,12 @@ class Local:
         ours, theirs = Pipe()
         command = [sys.executable, "-P", "-m", "prunescope.study.runners.worker"]
         place = [str(theirs.fileno()), str(self._root), self._device]
-        process = subprocess.Popen([*command, *place], pass_fds=[theirs.fileno()], stdin=subprocess.DEVNULL)  # noqa: S603 - our own interpreter and module
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [*command, *place],
+            pass_fds=[theirs.fileno()],
+            stdin=subprocess.DEVNULL,
+            env=os.environ | dict.fromkeys(THREAD_SETTINGS, "1"),
+        )
         theirs.close()
         worker = _Worker(process, ours)
         self._workers.append(worker)
