@@ -8,17 +8,17 @@ import time
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from prunescope.core.schedule import constant
-from prunescope.data import Dataset, Normalization
+from prunescope.data import Dataset, Digits, Normalization, split_validation
 from prunescope.models import MODELS, build
 from prunescope.pruning import State, prune
 from prunescope.study.plan import plan_study
 from prunescope.study.run import missing, run
 from prunescope.study.store import Store
 from prunescope.study.study import load_study
-from prunescope.study.work import perform
-from prunescope.training import Feed, train
+from prunescope.training import Context, Feed, train
 from prunescope.training.objectives import CrossEntropy
 from prunescope.training.optimizers import Sgd
 
@@ -82,16 +82,26 @@ def masked_step() -> tuple[str, float, float]:
 
 
 def population() -> tuple[str, float, float]:
-    """Train a population of digits networks with two workers, and one after another in this process."""
+    """Run a population of digits networks with two workers; train the same ones in a plain loop with two threads."""
     demo = load_study("demo")
     study = demo.model_copy(update={"seeds": tuple(range(NETWORKS)), "recipes": {"dense": demo.recipes["dense"]}})
+    [training] = study.recipes["dense"].stages
+    splits = Digits().load()
+    data, _ = split_validation(splits["train"], study.validation, 0)
+
+    def fresh() -> nn.Module:
+        return build(study.model, data.shape, len(data.classes), seed=0)
+
+    context = Context(build=fresh, split=lambda name: data, normalization=Normalization.of(data.images))
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
-        assert run(study, store=Path(folder) / "ours", workers=2).complete
+        assert run(study, store=Path(folder) / "store", workers=2).complete
         ours = time.perf_counter() - began
-        store = Store(Path(folder) / "peer")
-        began = time.perf_counter()
-        for node in plan_study(study).nodes.values():
-            assert not perform(node, store.root, "cpu").error
-        peer = time.perf_counter() - began
-    return f"population of {NETWORKS} digits networks, 2 workers (peer: sequential loop)", ours, peer
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    began = time.perf_counter()
+    for seed in study.seeds:
+        training(State.of(build(study.model, data.shape, len(data.classes), seed), seed=seed), context)
+    peer = time.perf_counter() - began
+    torch.set_num_threads(threads)
+    return f"population of {NETWORKS} digits networks, 2 workers (peer: sequential loop, 2 threads)", ours, peer

@@ -149,6 +149,12 @@ def test_simultaneous_interval_covers_the_maximum_of_equal_effects_where_the_per
     assert np.mean([low <= 0 <= high for low, high in naive]) < 0.6
 
 
+def test_simultaneous_interval_of_one_item_mirrors_the_quantiles_of_its_draws():
+    draws = RNG.exponential(size=(5000, 1)) + 1
+    low, high = np.quantile(draws, [0.025, 0.975])
+    assert statistics.simultaneous_interval(draws, [2.0]) == pytest.approx((4 - high, 4 - low))
+
+
 @pytest.mark.parametrize(("count", "splits"), [(2, 1), (3, 3), (4, 3), (5, 10), (9, 126), (10, 126)])
 def test_few_networks_are_split_in_halves_in_every_way(count, splits):
     first = statistics.halves(count)

@@ -16,9 +16,11 @@ class Member(Config):
     """A family member: a frozen, keyword-only value whose fields are all its options.
 
     ``member_name`` is set by the registry; it is the name in study files, on the command line and in keys.
+    ``main_option`` is the option that a plain value stands for; the first one unless a class says otherwise.
     """
 
     member_name: ClassVar[str] = ""
+    main_option: ClassVar[str] = ""
 
     def spec(self, *, complete: bool = False) -> dict[str, Any]:
         """Return ``{name: options}``; options equal to their default are left out unless ``complete``."""
@@ -72,7 +74,7 @@ class Registry(Generic[MemberT]):
         return self._members[wanted]
 
     def build(self, spec: object) -> MemberT:
-        """Build a member from ``name``, ``{name: {option: value}}`` or ``{name: value of the first option, …}``.
+        """Build a member from ``name``, ``{name: {option: value}}`` or ``{name: value of the main option, …}``.
 
         Raises:
             PrunescopeError: for an unknown name or option, with the nearest valid ones.
@@ -86,7 +88,7 @@ class Registry(Generic[MemberT]):
         name = next((str(key) for key in spec if str(key).replace("-", "_") in self._members), str(next(iter(spec))))
         cls = self.get(name)
         value, rest = spec[name], {key: spec[key] for key in spec if key != name}
-        options = dict(value) if isinstance(value, Mapping) else self._first_option(cls, name, value)
+        options = dict(value) if isinstance(value, Mapping) else self._main_option(cls, name, value)
         return validate(cls, {**options, **rest}, name)
 
     def field(self) -> Any:
@@ -96,12 +98,12 @@ class Registry(Generic[MemberT]):
             PlainSerializer(_dump_member, return_type=dict),
         )
 
-    def _first_option(self, cls: type[MemberT], name: str, value: object) -> dict[str, object]:
+    def _main_option(self, cls: type[MemberT], name: str, value: object) -> dict[str, object]:
         if value is None:
             return {}
         if not cls.model_fields:
             raise PrunescopeError(f"{name} takes no options", got=value)
-        return {next(iter(cls.model_fields)): value}
+        return {cls.main_option or next(iter(cls.model_fields)): value}
 
     def _checked(self, member: Member) -> MemberT:
         if self._members.get(member.member_name) is not type(member):

@@ -1,1 +1,64 @@
-"""."""
+"""One file for each measure; what a measure is shown, promises and returns; tidy rows and the verdict on them.
+
+The functions are bound here after their modules, so that ``prunescope.measures.pie`` is the function.
+"""
+
+from prunescope.measures.accuracy import Accuracy, recalls, worst_class_drop
+from prunescope.measures.agreement import Agreement, separate_agreement, separate_losses
+from prunescope.measures.calibration import Calibration, expected_calibration_error
+from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
+from prunescope.measures.compression import Compression, Counts, compression
+from prunescope.measures.multiply_adds import multiply_adds
+from prunescope.measures.pie import Pie, dense_floor, pie
+from prunescope.measures.promise import DEFAULT_BUDGET, Promise, parse_budget
+from prunescope.measures.representation import Cca, Cka, Nbs, Pwcca, Svcca, layer_values
+from prunescope.measures.subject import Curve, Pair, Populations, Subject, stacked_predictions
+from prunescope.measures.table import COLUMNS, tidy
+from prunescope.measures.verdict import Cell, RecipeVerdict, Verdict, judge
+from prunescope.measures.votes import Modal, modal_labels
+
+__all__ = [
+    "COLUMNS",
+    "DEFAULT_BUDGET",
+    "MEASURES",
+    "Accuracy",
+    "Agreement",
+    "Calibration",
+    "Card",
+    "Cca",
+    "Cell",
+    "Cka",
+    "Compression",
+    "Counts",
+    "Curve",
+    "Measure",
+    "Measurement",
+    "Modal",
+    "Nbs",
+    "Pair",
+    "Pie",
+    "Populations",
+    "Promise",
+    "Pwcca",
+    "Quantity",
+    "RecipeVerdict",
+    "Subject",
+    "Svcca",
+    "Value",
+    "Verdict",
+    "compression",
+    "dense_floor",
+    "expected_calibration_error",
+    "judge",
+    "layer_values",
+    "modal_labels",
+    "multiply_adds",
+    "parse_budget",
+    "pie",
+    "recalls",
+    "separate_agreement",
+    "separate_losses",
+    "stacked_predictions",
+    "tidy",
+    "worst_class_drop",
+]

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from prunescope.core.config import Config, finite
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.registry import Member, Registry
+from prunescope.measures.activations import Tapping
 
 Scope = Literal["subject", "pair", "populations", "curve"]
 Better = Literal["higher", "lower", "neither"]
@@ -26,12 +27,14 @@ class Quantity(Config):
         better: direction; a budget's limit is a maximum for ``lower`` and a minimum for ``higher``.
         range: smallest and largest possible value, None for unbounded.
         meaning: one sentence.
+        neutral: the value when the pruned network is the dense one itself, None where there is no such value.
     """
 
     unit: str
     better: Better
     range: tuple[float | None, float | None]
     meaning: str
+    neutral: float | None = None
 
 
 class Card(Config):
@@ -66,6 +69,44 @@ class Value:
     floor_low: float | None = None
     floor_high: float | None = None
     p: float | None = None
+
+    @staticmethod
+    def of(
+        quantity: str,
+        value: float,
+        n: int,
+        *,
+        interval: tuple[float, float] | None = None,
+        floor: tuple[float, float, float] | None = None,
+        scale: float = 1.0,
+        item: str = "",
+        seed: int | None = None,
+        p: float | None = None,
+    ) -> Value:
+        """Return a value with the interval ``(low, high)`` and the floor ``(value, low, high)`` times ``scale``.
+
+        The value itself is given in its own unit, so that counts stay whole.
+
+        Example:
+            >>> value = Value.of("flips", 7.0, 100, interval=(0.02, 0.12), scale=100)
+            >>> value.value, value.low, value.high
+            (7.0, 2.0, 12.0)
+        """
+        low, high = (None, None) if interval is None else (scale * part for part in interval)
+        null, null_low, null_high = (None, None, None) if floor is None else (scale * part for part in floor)
+        return Value(
+            quantity=quantity,
+            value=value,
+            n=n,
+            item=item,
+            seed=seed,
+            low=low,
+            high=high,
+            floor=null,
+            floor_low=null_low,
+            floor_high=null_high,
+            p=p,
+        )
 
     def __post_init__(self) -> None:
         """Refuse NaN and infinity in every number."""
@@ -107,6 +148,11 @@ class Measure(Member, ABC):
     """The contract of a measure: a file in this folder holds its pure function first and its class second."""
 
     card: ClassVar[Card]
+
+    @property
+    def tapping(self) -> Tapping:
+        """What is kept of activations, for a measure whose card asks for them."""
+        return Tapping()
 
     @abstractmethod
     def __call__(self, shown: Any) -> Measurement:

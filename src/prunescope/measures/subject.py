@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -26,6 +26,7 @@ class Subject:
         fetch_logits: returns logits ``[examples, classes]``.
         fetch_labels: returns true labels ``[examples]``.
         fetch_state: returns the State.
+        fetch_activations: returns activations ``{layer: [rows, features]}`` in forward order; none by default.
         build: returns the network without trained weights, for counting multiply-adds.
     """
 
@@ -35,6 +36,7 @@ class Subject:
     fetch_logits: Callable[[], Tensor] = field(repr=False)
     fetch_labels: Callable[[], Tensor] = field(repr=False)
     fetch_state: Callable[[], State] = field(repr=False)
+    fetch_activations: Callable[[], Mapping[str, Tensor]] = field(default=dict, repr=False)
     build: Callable[[], nn.Module] = field(repr=False)
 
     @cached_property
@@ -51,6 +53,11 @@ class Subject:
     def state(self) -> State:
         """Weights, mask and the rest."""
         return self.fetch_state()
+
+    @cached_property
+    def activations(self) -> Mapping[str, Tensor]:
+        """Activations ``{layer: [rows, features]}``, float32, in forward order."""
+        return self.fetch_activations()
 
     @cached_property
     def predictions(self) -> Tensor:
@@ -73,16 +80,31 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class Populations:
-    """Dense networks and pruned ones on one view; the i-th pruned network descends from the i-th dense one."""
+    """Dense networks and pruned ones on one view; the i-th pruned network descends from the i-th dense one.
+
+    ``untrained`` are the same networks at their initial weights, for measures that read activations.
+    """
 
     dense: tuple[Subject, ...]
     pruned: tuple[Subject, ...]
+    untrained: tuple[Subject, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse empty or unpaired populations."""
         dense, pruned = [s.seed for s in self.dense], [s.seed for s in self.pruned]
         if not dense or dense != pruned:
             raise PrunescopeError("populations must pair up by seed", expected=dense, got=pruned)
+
+    @cached_property
+    def unchanged(self) -> bool:
+        """Whether every pruned network gives exactly its parent's logits: the dense networks shown as their own."""
+        return all(torch.equal(pair.dense.logits, pair.pruned.logits) for pair in self.pairs)
+
+    @cached_property
+    def predictions(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Predicted classes of the dense and of the pruned networks, each ``[networks, examples]``, checked."""
+        checked_outputs(self.dense + self.pruned)
+        return stacked_predictions(self.dense), stacked_predictions(self.pruned)
 
     @property
     def pairs(self) -> tuple[Pair, ...]:
@@ -109,5 +131,28 @@ class Curve:
 
 
 def stacked_predictions(subjects: tuple[Subject, ...]) -> NDArray[np.int64]:
-    """Return predicted classes ``[networks, examples]``."""
+    """Return predicted classes ``[networks, examples]`` of checked networks."""
+    checked_outputs(subjects)
     return torch.stack([subject.predictions for subject in subjects]).numpy()
+
+
+def checked_outputs(subjects: tuple[Subject, ...]) -> None:
+    """Refuse networks that were not shown the same labelled examples, or whose logits are not finite.
+
+    Raises:
+        PrunescopeError: for no example, logits of another shape than ``[examples, classes]``, other labels, NaN.
+    """
+    labels, classes = subjects[0].labels, len(subjects[0].classes)
+    if not len(labels):
+        raise PrunescopeError("a measure needs at least one example", got=0)
+    for subject in subjects:
+        where = f"network of seed {subject.seed}"
+        if subject.logits.shape != (len(labels), classes):
+            expected = f"[{len(labels)}, {classes}]"
+            raise PrunescopeError(
+                "logits do not fit the examples", expected=expected, got=list(subject.logits.shape), where=where
+            )
+        if not torch.equal(subject.labels, labels):
+            raise PrunescopeError("networks were shown different examples", expected="equal labels", where=where)
+        if not bool(torch.isfinite(subject.logits).all()):
+            raise PrunescopeError("logits are not finite", where=where, remedy="The network has diverged")

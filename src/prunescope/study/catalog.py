@@ -50,12 +50,19 @@ def explain(name: str) -> str:
         PrunescopeError: for a name that no family has, with the nearest ones.
     """
     wanted = name.replace("-", "_")
-    found = [(family, r.get(wanted)) for family, r in FAMILIES.items() if wanted in r.names()]
-    if found:
-        return "\n\n".join(_member(family, wanted, member) for family, member in found)
-    if name.replace("_", "-") in preset_names():
-        return _study(name)
-    raise unknown_name("name", name, [n for r in FAMILIES.values() for n in r.names()] + preset_names())
+    found = [family for family, registry in FAMILIES.items() if wanted in registry.names()]
+    found += [STUDIES] * (name.replace("_", "-") in preset_names())
+    if not found:
+        raise unknown_name("name", name, [n for r in FAMILIES.values() for n in r.names()] + preset_names())
+    return "\n\n".join(explain_in(family, name) for family in found)
+
+
+def explain_in(family: str, name: str) -> str:
+    """Return the same for a member of a given family."""
+    if family == STUDIES:
+        return _study(name.replace("_", "-"))
+    wanted = name.replace("-", "_")
+    return _member(family, wanted, FAMILIES[family].get(wanted))
 
 
 def _member(family: str, name: str, member: type[Member]) -> str:

@@ -39,8 +39,8 @@ class Node:
 
     @property
     def artefact(self) -> str:
-        """Kind of what the node leaves: the data, logits, a measurement, or a state."""
-        return self.kind if self.kind in ("data", "logits", "measure") else "state"
+        """Kind of what the node leaves: data, logits, activations, a measurement, or a state."""
+        return self.kind if self.kind in ("data", "logits", "activations", "measure") else "state"
 
     def input_keys(self) -> Iterable[str]:
         """Yield the keys of all inputs."""
@@ -204,26 +204,44 @@ class _Planner:
             dense_name = self.study.dense_of(recipe)
             dense = self.cells[dense_name, self.levels[dense_name][-1].label]
             for measure in self.study.measures:
-                views = list(pruned[0].logits) if "logits" in measure.card.evidence else [""]
-                for view in views:
-                    key = self.add("measure", measure, _evidence(measure, view, dense, pruned))
+                for view in self._views_of(measure):
+                    key = self.add("measure", measure, self._evidence(measure, view, dense, pruned))
                     yield Measured(
                         measure=measure.member_name,
                         recipe=recipe,
                         level=level,
                         sparsity=pruned[0].sparsity,
-                        view=view,
+                        view=view.name if view else "",
                         key=key,
                         seeds=tuple(cell.seed for cell in pruned),
                     )
 
-
-def _evidence(measure: Measure, view: str, dense: list[Cell], pruned: list[Cell]) -> Inputs:
-    """Return the keys of what a measure on populations reads."""
-    inputs: dict[str, tuple[str, ...]] = {}
-    for role, cells in (("dense", dense), ("pruned", pruned)):
+    def _views_of(self, measure: Measure) -> Iterable[View | None]:
+        """Return what a measure looks at: every view, those without a shift (activations), or none (weights)."""
         if "logits" in measure.card.evidence:
-            inputs[f"{role}_logits"] = tuple(cell.logits[view] for cell in cells)
-        if "state" in measure.card.evidence:
-            inputs[f"{role}_states"] = tuple(cell.state for cell in cells)
-    return inputs
+            return self.study.views
+        if "activations" in measure.card.evidence:
+            return [view for view in self.study.views if view.shift is None]
+        return [None]
+
+    def _evidence(self, measure: Measure, view: View | None, dense: list[Cell], pruned: list[Cell]) -> Inputs:
+        """Return the keys of what a measure on populations reads."""
+        inputs: dict[str, tuple[str, ...]] = {}
+        for role, cells in (("dense", dense), ("pruned", pruned)):
+            if "logits" in measure.card.evidence and view is not None:
+                inputs[f"{role}_logits"] = tuple(cell.logits[view.name] for cell in cells)
+            if "state" in measure.card.evidence:
+                inputs[f"{role}_states"] = tuple(cell.state for cell in cells)
+            if "activations" in measure.card.evidence and view is not None:
+                inputs[f"{role}_activations"] = tuple(self._activations(measure, view, cell.state) for cell in cells)
+        if "activations" in measure.card.evidence and view is not None:
+            fresh = [self._init_node(cell.seed) for cell in dense]
+            inputs["untrained_activations"] = tuple(self._activations(measure, view, state) for state in fresh)
+        return inputs
+
+    def _activations(self, measure: Measure, view: View, state: str) -> str:
+        """Add the node of one network's activations; measures that keep the same ones share it."""
+        tapping = measure.tapping
+        identity = {"view": view.canonical(), "tapping": tapping.canonical()}
+        complete = {"view": view.canonical(complete=True), "tapping": tapping.canonical(complete=True)}
+        return self._enter(make_node("activations", identity, complete, {"state": state, "data": self.data}))

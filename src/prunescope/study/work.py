@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from prunescope.core.config import canonical_json
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import SOURCES, Dataset, Normalization, View, split_validation
 from prunescope.data.shifts import apply_shift
 from prunescope.measures import MEASURES, Measurement, Populations, Subject, Value
+from prunescope.measures.activations import Tapping, infer_activations
 from prunescope.measures.evidence import infer_logits
 from prunescope.models import MODELS, build
 from prunescope.pruning import State
@@ -106,24 +107,50 @@ def _stage(node: Node, place: Place) -> Artefact:
 
 
 def _logits(node: Node, place: Place) -> Artefact:
-    state, blueprint = read_state(place.store, str(node.inputs["state"]))
-    view = View(**node.payload)
-    seen = view.select(_splits(place.store.root, str(node.inputs["data"]), place.device), SPLIT_SEED)
-    shift = view.shift
-    logits = infer_logits(
-        state.load_into(build_network(blueprint, state.seed)),
-        seen.images,
-        Normalization(**blueprint["normalization"]),
-        device=place.device,
-        change=None if shift is None else lambda images, first: apply_shift(shift, images, seed=0, first_index=first),
+    seen = _seen(node, place, View(**node.payload))
+    logits = infer_logits(seen.net, seen.images, seen.normalization, device=place.device, change=seen.change)
+    return Artefact(tensors={"logits": logits, "labels": seen.labels.cpu()}, content=seen.about)
+
+
+def _activations(node: Node, place: Place) -> Artefact:
+    seen = _seen(node, place, View(**node.payload["view"]))
+    tapping = Tapping.model_validate(node.payload["tapping"])
+    kept = infer_activations(
+        seen.net, seen.images, seen.normalization, tapping, device=place.device, change=seen.change
     )
-    content = {"classes": blueprint["classes"], "image_shape": blueprint["image_shape"], "seed": state.seed}
-    return Artefact(tensors={"logits": logits, "labels": seen.labels.cpu()}, content=content)
+    return Artefact(tensors=kept, content={**seen.about, "layers": list(kept)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """A network and the images of a view, ready for inference."""
+
+    net: nn.Module
+    images: Tensor
+    labels: Tensor
+    normalization: Normalization
+    change: Callable[[Tensor, int], Tensor] | None
+    about: Mapping[str, Any]
+
+
+def _seen(node: Node, place: Place, view: View) -> _Seen:
+    state, blueprint = read_state(place.store, str(node.inputs["state"]))
+    data = view.select(_splits(place.store.root, str(node.inputs["data"]), place.device), SPLIT_SEED)
+    shift = view.shift
+    return _Seen(
+        net=state.load_into(build_network(blueprint, state.seed)),
+        images=data.images,
+        labels=data.labels,
+        normalization=Normalization(**blueprint["normalization"]),
+        change=None if shift is None else lambda part, first: apply_shift(shift, part, seed=0, first_index=first),
+        about={"classes": blueprint["classes"], "image_shape": blueprint["image_shape"], "seed": state.seed},
+    )
 
 
 def _measure(node: Node, place: Place) -> Artefact:
     measure = MEASURES.build(node.payload)
-    shown = Populations(dense=_subjects(node, "dense", place), pruned=_subjects(node, "pruned", place))
+    sides = {side: _subjects(node, side, place) for side in ("dense", "pruned", "untrained")}
+    shown = Populations(**sides)
     return _measurement_artefact(measure(shown))
 
 
@@ -133,6 +160,7 @@ def compute(node: Node, place: Place) -> Artefact:
         "data": _data,
         "init": _init,
         "logits": _logits,
+        "activations": _activations,
         "measure": _measure,
     }
     return kinds.get(node.kind, _stage)(node, place)
@@ -147,8 +175,7 @@ def build_network(blueprint: Mapping[str, Any], seed: int) -> nn.Module:
 
 def read_state(store: Store, key: str) -> tuple[State, dict[str, Any]]:
     """Return a state and the blueprint of its network."""
-    artefact = store.read("state", key)
-    return State.from_tensors(artefact.tensors, artefact.content["meta"]), dict(artefact.content["blueprint"])
+    return _state_of(store.read("state", key))
 
 
 def read_splits(store: Store, key: str, device: torch.device) -> dict[str, Dataset]:
@@ -195,30 +222,44 @@ def _splits(root: Path, key: str, device: torch.device) -> dict[str, Dataset]:
     return read_splits(Store(root), key, device)
 
 
+def _state_of(artefact: Artefact) -> tuple[State, dict[str, Any]]:
+    return State.from_tensors(artefact.tensors, artefact.content["meta"]), dict(artefact.content["blueprint"])
+
+
 def _state_artefact(state: State, blueprint: Mapping[str, Any], history: list[dict[str, float]]) -> Artefact:
     tensors, meta = state.to_tensors()
     return Artefact(tensors=tensors, content={"meta": meta, "blueprint": dict(blueprint), "history": history})
 
 
 def _subjects(node: Node, side: str, place: Place) -> tuple[Subject, ...]:
-    logits, states = node.inputs.get(f"{side}_logits", ()), node.inputs.get(f"{side}_states", ())
-    count = max(len(logits), len(states))
-    return tuple(_subject(place.store, *(keys[i] if keys else "" for keys in (logits, states))) for i in range(count))
+    keys = {kind: node.inputs.get(f"{side}_{kind}", ()) for kind in ("logits", "states", "activations")}
+    count = max(len(of_kind) for of_kind in keys.values())
+    return tuple(_subject(place.store, {kind: k[i] for kind, k in keys.items() if k}) for i in range(count))
 
 
-def _subject(store: Store, logits: str, states: str) -> Subject:
+def _subject(store: Store, keys: Mapping[str, str]) -> Subject:
     """Return a network as a measure sees it; what the measure did not ask for is not fetched."""
-    evidence = lru_cache(maxsize=1)(lambda: store.read("logits", logits))
-    state = lru_cache(maxsize=1)(lambda: read_state(store, states))
-    about = evidence().content if logits else {**state()[1], "seed": state()[0].seed}
+
+    @lru_cache(maxsize=None)
+    def fetched(kind: str) -> Artefact:
+        return store.read("state" if kind == "states" else kind, keys[kind])
+
+    def state() -> tuple[State, dict[str, Any]]:
+        return _state_of(fetched("states"))
+
+    kind = next(iter(keys))
+    about = {**state()[1], "seed": state()[0].seed} if kind == "states" else fetched(kind).content
     shape = about["image_shape"]
     return Subject(
         seed=int(about["seed"]),
         classes=tuple(about["classes"]),
         image_shape=(shape[0], shape[1], shape[2]),
-        fetch_logits=lambda: evidence().tensors["logits"],
-        fetch_labels=lambda: evidence().tensors["labels"],
+        fetch_logits=lambda: fetched("logits").tensors["logits"],
+        fetch_labels=lambda: fetched("logits").tensors["labels"],
         fetch_state=lambda: state()[0],
+        fetch_activations=lambda: {
+            layer: fetched("activations").tensors[layer] for layer in fetched("activations").content["layers"]
+        },
         build=lambda: build_network(state()[1], int(about["seed"])),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 
@@ -49,6 +49,8 @@ class Constant(LearningRate):
 @LEARNING_RATES.register("steps")
 class Steps(LearningRate):
     """Multiply by ``factor`` at each boundary."""
+
+    main_option: ClassVar[str] = "at"
 
     at: tuple[DurationField, ...]
     factor: Annotated[float, Field(gt=0)] = 0.1

@@ -1,0 +1,106 @@
+"""Synthetic networks as a measure is shown them: logits from a seed, a real State of a tiny network."""
+
+from dataclasses import replace
+from functools import lru_cache
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from prunescope.measures import Curve, Pair, Populations, Subject
+from prunescope.pruning import State, prune
+
+SHAPE = (1, 8, 8)
+
+
+def build(classes):
+    return nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(144, classes))
+
+
+@lru_cache
+def states(seed, classes, sparsity):
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        net = build(classes)
+    dense = State.of(net, seed=seed)
+    return dense, dense.with_mask(prune(net, "magnitude", sparsity=sparsity))
+
+
+def activations(logits):
+    """Two layers that belong to the logits: six rectified mixtures of them, and the logits themselves."""
+    mixtures = torch.randn(logits.shape[1], 6, generator=torch.Generator().manual_seed(0))
+    return {"hidden": torch.relu(logits @ mixtures), "head": logits}
+
+
+def subject(seed, logits, labels, state, classes=None):
+    logits, labels = torch.as_tensor(logits, dtype=torch.float32), torch.as_tensor(labels)
+    names = tuple(f"c{i}" for i in range(logits.shape[1])) if classes is None else classes
+    return Subject(
+        seed=seed,
+        classes=names,
+        image_shape=SHAPE,
+        fetch_logits=lambda: logits,
+        fetch_labels=lambda: labels,
+        fetch_state=lambda: state,
+        fetch_activations=lambda: activations(logits),
+        build=lambda: build(len(names)),
+    )
+
+
+def from_logits(dense, pruned, labels, classes=None, sparsity=0.5):
+    """Pair up logits ``[networks, examples, classes]``; a pruned population of None is the dense one itself."""
+    befores, afters, starts = [], [], []
+    for seed, before in enumerate(dense):
+        whole, sparse = states(seed, np.shape(before)[1], sparsity)
+        befores.append(subject(seed, before, labels, whole, classes))
+        afters.append(befores[-1] if pruned is None else subject(seed, pruned[seed], labels, sparse, classes))
+        random = np.random.default_rng(seed).standard_normal(np.shape(before))
+        starts.append(subject(seed, random, labels, whole, classes))
+    return Populations(dense=tuple(befores), pruned=tuple(afters), untrained=tuple(starts))
+
+
+def from_predictions(dense, pruned, labels, classes):
+    eye = 5.0 * np.eye(classes)
+    return from_logits(eye[np.asarray(dense)], eye[np.asarray(pruned)], labels)
+
+
+def logits(networks=4, examples=60, classes=5, seed=0, noise=0.9):
+    rng = np.random.default_rng(seed)
+    labels = np.concatenate([np.arange(classes), rng.integers(classes, size=examples - classes)])
+    base = rng.standard_normal((examples, classes)) + 2.5 * np.eye(classes)[labels]
+    dense = base + noise * rng.standard_normal((networks, examples, classes))
+    return dense, dense + noise * rng.standard_normal((networks, examples, classes)), labels
+
+
+def populations(networks=4, examples=60, classes=5, seed=0, noise=0.9, same=False, sparsity=0.5):
+    dense, pruned, labels = logits(networks, examples, classes, seed, noise)
+    return from_logits(dense, None if same else pruned, labels, sparsity=sparsity)
+
+
+def shown(scope, whole):
+    """Return what a measure of this scope is shown, cut from whole populations."""
+    if scope == "subject":
+        return whole.pruned[0]
+    if scope == "pair":
+        return Pair(dense=whole.dense[0], pruned=whole.pruned[0])
+    if scope == "populations":
+        return whole
+    unpruned = replace(whole, pruned=whole.dense)
+    return Curve(sparsities=(0.0, 0.5), levels=(unpruned, whole))
+
+
+@pytest.fixture(scope="session")
+def synthetic():
+    return SimpleNamespace(
+        build=build,
+        states=states,
+        subject=subject,
+        from_logits=from_logits,
+        from_predictions=from_predictions,
+        logits=logits,
+        populations=populations,
+        shown=shown,
+        image_shape=SHAPE,
+    )
