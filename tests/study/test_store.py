@@ -79,6 +79,12 @@ def test_a_changed_default_is_an_error_that_names_it(tmp_path):
         store.matches("state", key, json.dumps({"parameters": {"lr": 0.2}}))
 
 
+def test_an_option_that_did_not_exist_yet_is_no_change(tmp_path):
+    store = Store(tmp_path / "store")
+    key = put(store, spec=json.dumps({"parameters": {"train": {"lr": 0.1}}}))
+    assert store.matches("state", key, json.dumps({"parameters": {"train": {"lr": 0.1, "clip": None}}}))
+
+
 @pytest.mark.parametrize("name", [TENSORS, CONTENT, "spec.json", MANIFEST])
 def test_any_flipped_byte_is_found_and_repaired(tmp_path, name):
     store = Store(tmp_path / "store")

@@ -63,7 +63,9 @@ class Store:
         return (self.folder(kind, key) / MANIFEST).is_file()
 
     def matches(self, kind: str, key: str, spec: str) -> bool:
-        """Return whether the artefact is there, made by exactly this complete specification.
+        """Return whether the artefact is there, made by this complete specification.
+
+        Options that did not exist when it was made are taken to stand at what it was made with.
 
         Raises:
             PrunescopeError: when it was made under another default: the same key would mean two things.
@@ -72,10 +74,11 @@ class Store:
             stored = (self.folder(kind, key) / SPEC).read_text("utf-8")
         except OSError:
             return False
-        if stored != spec:
+        difference = "" if stored == spec else _changed_default(json.loads(stored), json.loads(spec))
+        if difference:
             raise PrunescopeError(
                 "an option's default changed since this artefact was made",
-                got=_first_difference(json.loads(stored), json.loads(spec)),
+                got=difference,
                 where=f"{kind} {key[:12]}",
                 remedy="Write the old value into the study file, or use a new store",
             )
@@ -281,9 +284,12 @@ def _damaged(problem: str, got: object, folder: Path) -> PrunescopeError:
     )
 
 
-def _first_difference(stored: Any, asked: Any, path: str = "") -> str:
+def _changed_default(stored: Any, asked: Any, path: str = "") -> str:
+    """Return the first option whose stored value is another one now; empty when there is none."""
     if isinstance(stored, dict) and isinstance(asked, dict):
-        for name in sorted(stored.keys() | asked.keys()):
-            if stored.get(name) != asked.get(name):
-                return _first_difference(stored.get(name), asked.get(name), f"{path}.{name}" if path else name)
-    return f"{path}: stored {stored!r}, now {asked!r}"
+        for name in sorted(stored):
+            difference = _changed_default(stored[name], asked.get(name), f"{path}.{name}" if path else name)
+            if difference:
+                return difference
+        return ""
+    return "" if stored == asked else f"{path}: stored {stored!r}, now {asked!r}"
