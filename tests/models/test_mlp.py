@@ -15,6 +15,12 @@ def test_the_500_500_network_of_the_dpp_studies_has_its_published_size():
     assert sum(p.numel() for p in net.parameters()) == 784 * 500 + 500 + 500 * 500 + 500 + 500 * 10 + 10
 
 
+def test_the_three_times_1000_network_for_cifar_has_its_published_size():
+    net = build(MLP(hidden=(1000, 1000, 1000), activation="sigmoid", dropout=0.5), (3, 32, 32), 10, seed=0)
+    assert sum(p.numel() for p in net.parameters()) == 3072 * 1000 + 2 * 1000 * 1000 + 1000 * 10 + 3010
+    assert [name for name in dict(net.named_modules()) if "dropout" in name] == ["dropout1", "dropout2", "dropout3"]
+
+
 @pytest.mark.parametrize(
     ("activation", "gain"), [("relu", math.sqrt(2)), ("sigmoid", 1.0), ("tanh", 5 / 3), ("erf", 1)]
 )

@@ -18,6 +18,7 @@ FIERCE = {
     "sgd": {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.1, "nesterov": True},
     "adam": {"lr": 0.1, "weight_decay": 0.1},
     "adamw": {"lr": 0.1, "weight_decay": 0.5},
+    "lars": {"lr": 0.5, "momentum": 0.9, "weight_decay": 0.1, "trust": 0.1},
 }
 
 

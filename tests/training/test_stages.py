@@ -22,7 +22,9 @@ def test_a_finished_train_leaves_no_position_and_no_optimiser(state, context):
 
 
 def test_a_staircase_is_written_as_its_boundaries(state, context):
-    stairs = STAGES.build({"train": {**TRAIN["train"], "lr": {"steps": ["2ep", "4ep"], "factor": 0.5, "warmup": "1ep"}}})
+    stairs = STAGES.build(
+        {"train": {**TRAIN["train"], "lr": {"steps": ["2ep", "4ep"], "factor": 0.5, "warmup": "1ep"}}}
+    )
     factor = stairs.lr.schedule(per_epoch=4, total=20)
     assert [factor(step) for step in (0, 2, 4, 8, 16)] == [0, 0.5, 1, 0.5, 0.25]
 

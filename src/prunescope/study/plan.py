@@ -11,7 +11,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.data import View
 from prunescope.measures import Measure
 from prunescope.study.study import Study
-from prunescope.training import Level, Prune, Recalibrate, Rewind, Stage, Train
+from prunescope.training import Level, Rewind, Stage, Train
 
 # Raised when a kind computes something else than before: old artefacts are then no longer found.
 VERSIONS: Mapping[str, int] = {}
@@ -179,7 +179,7 @@ class _Planner:
         inputs: dict[str, str] = {"state": state}
         if isinstance(stage, Train):
             self.first_train.setdefault((recipe, seed), (stage, state))
-        if isinstance(stage, Train | Recalibrate) or (isinstance(stage, Prune) and stage.criterion.needs_data):
+        if stage.needs_data:
             inputs["data"] = self.data
         if isinstance(stage, Rewind) and stage.to == "weights":
             inputs["early"] = self._early(recipe, seed, stage)

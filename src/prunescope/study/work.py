@@ -7,7 +7,7 @@ import time
 import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -240,7 +240,7 @@ def _subjects(node: Node, side: str, place: Place) -> tuple[Subject, ...]:
 def _subject(store: Store, keys: Mapping[str, str]) -> Subject:
     """Return a network as a measure sees it; what the measure did not ask for is not fetched."""
 
-    @lru_cache(maxsize=None)
+    @cache
     def fetched(kind: str) -> Artefact:
         return store.read("state" if kind == "states" else kind, keys[kind])
 
@@ -266,7 +266,8 @@ def _subject(store: Store, keys: Mapping[str, str]) -> Subject:
 
 def _recorder(history: list[dict[str, float]]) -> Callable[[Epoch], None]:
     def record(epoch: Epoch) -> None:
-        history.append({"epoch": epoch.number, "step": epoch.step, "loss": epoch.loss, "lr": epoch.lr})
+        plain = {name: getattr(epoch, name) for name in ("step", "loss", "lr", "sparsity")}
+        history.append({"epoch": epoch.number, **plain, **epoch.measured})
 
     return record
 

@@ -1,26 +1,51 @@
 """The training loop, stages and recipes."""
 
 from prunescope.training.feed import Feed
-from prunescope.training.loop import Callback, Epoch, train
+from prunescope.training.lars import Lars
+from prunescope.training.loop import Beside, Callback, Epoch, train
 from prunescope.training.objectives import OBJECTIVES
 from prunescope.training.recipe import DENSE, Level, Recipe, parse_recipes
-from prunescope.training.stages import STAGES, Context, Prune, Recalibrate, Rewind, Stage, Train
+from prunescope.training.stages import (
+    STAGES,
+    Context,
+    Freeze,
+    Gradual,
+    Prune,
+    Recalibrate,
+    Regrow,
+    Regrowth,
+    ResetOptimizer,
+    Rewind,
+    Stage,
+    Train,
+    Unfreeze,
+    regrowth,
+)
 
 __all__ = [
     "DENSE",
     "OBJECTIVES",
     "STAGES",
+    "Beside",
     "Callback",
     "Context",
     "Epoch",
     "Feed",
+    "Freeze",
+    "Gradual",
+    "Lars",
     "Level",
     "Prune",
     "Recalibrate",
     "Recipe",
+    "Regrow",
+    "Regrowth",
+    "ResetOptimizer",
     "Rewind",
     "Stage",
     "Train",
+    "Unfreeze",
     "parse_recipes",
+    "regrowth",
     "train",
 ]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from prunescope.core.seeds import derived_seed
 from prunescope.data import Augmentation, Dataset, Normalization
@@ -15,12 +16,23 @@ from prunescope.training.objectives import Batch
 
 @dataclass(frozen=True, kw_only=True)
 class Feed:
-    """Training data as the loop reads it."""
+    """Training data as the loop reads it.
+
+    Args:
+        data: images and labels, on the device.
+        batch: images in a batch.
+        normalization: of network inputs.
+        augment: applied to the whole batch in this order.
+        views: how often each image of a batch is augmented on its own, see :class:`Batch`.
+        shuffle: a new seeded order each epoch, or the order of the data.
+    """
 
     data: Dataset
     batch: int
     normalization: Normalization
     augment: Sequence[Augmentation] = ()
+    views: int = 1
+    shuffle: bool = True
 
     @property
     def per_epoch(self) -> int:
@@ -30,10 +42,15 @@ class Feed:
     def batches(self, seed: int, epoch: int, *, start: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Yield ``count`` batches of one epoch in its seeded order, from batch ``start`` on."""
         generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
-        order = torch.randperm(len(self.data), generator=generator).to(self.data.images.device)
+        n = len(self.data)
+        order = torch.randperm(n, generator=generator) if self.shuffle else torch.arange(n)
+        order = order.to(self.data.images.device)
         for number, indices in enumerate(torch.split(order, self.batch)[: None if count is None else start + count]):
-            images = self.data.images[indices]
-            for augment in self.augment:
-                images = augment(images, generator)
+            views = [self._augmented(self.data.images[indices], generator) for _ in range(self.views)]
             if number >= start:
-                yield Batch(self.normalization(images), self.data.labels[indices])
+                yield Batch(self.normalization(torch.cat(views)), self.data.labels[indices].repeat(self.views))
+
+    def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        for augment in self.augment:
+            images = augment(images, generator)
+        return images

@@ -7,8 +7,10 @@ that was stopped after any epoch and goes on from the saved state is therefore b
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +18,7 @@ from torch import Tensor, nn
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import Schedule
 from prunescope.core.seeds import derived_seed
+from prunescope.pruning import Mask
 from prunescope.pruning.state import State, snapshot
 from prunescope.training.feed import Feed
 from prunescope.training.objectives import Batch, Objective
@@ -30,10 +33,31 @@ class Epoch:
     step: int
     loss: float
     lr: float
+    sparsity: float
+    measured: Mapping[str, float]
     state: Callable[[], State]
 
 
 Callback = Callable[[Epoch], None]
+Event = Callable[[nn.Module, Mask], Mask]
+Loss = Callable[[nn.Module, Batch], Tensor]
+Precision = Literal["float32", "bfloat16"]
+Looked = TypeVar("Looked")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """What happens beside the steps. The network is shown in evaluation mode and is left as it was.
+
+    Args:
+        events: by step, the mask from before that step on (at ``until``: after the last step).
+        measure: numbers that each epoch's callbacks see.
+        done: asked before each epoch; True ends the training.
+    """
+
+    events: Mapping[int, Event] = field(default_factory=dict)
+    measure: Callable[[nn.Module], Mapping[str, float]] | None = None
+    done: Callable[[nn.Module], bool] | None = None
 
 
 def train(
@@ -46,6 +70,9 @@ def train(
     schedule: Schedule,
     until: int,
     callbacks: Sequence[Callback] = (),
+    beside: Beside | None = None,
+    clip: float | None = None,
+    precision: Precision = "float32",
 ) -> State:
     """Train ``net`` from ``state.step`` to step ``until`` of the schedule and return the state reached.
 
@@ -53,53 +80,149 @@ def train(
     weights stay bitwise zero under any momentum and decay. Frozen parameters get no gradient, and the norm
     layers whose statistics are frozen do not update them.
 
+    Args:
+        net: the network; its weights are taken from ``state``.
+        state: where training starts.
+        feed: the training data.
+        objective: made small.
+        optimizer: built afresh; its slots are taken from ``state``.
+        schedule: factor on the optimiser's ``lr`` by step.
+        until: step to end at.
+        callbacks: called after each epoch.
+        beside: events, measurements and an early end.
+        clip: largest norm of the whole gradient, or None.
+        precision: of the forward pass; weights and gradients are always float32.
+
     Raises:
         PrunescopeError: when the loss is no longer finite.
     """
-    device = feed.data.images.device
-    state.load_into(net).to(device).train()
-    parameters = _freeze(net, state.frozen)
-    stepper = optimizer.build(parameters.values())
-    _restore_slots(stepper, parameters, state.optimizer)
-    masked = [(parameters[n], m.to(device, parameters[n].dtype)) for n, m in state.mask.items() if n in parameters]
-    step, seed = state.step, state.seed
-    while step < until:
-        epoch = step // feed.per_epoch
-        losses = []
-        with torch.random.fork_rng(devices=[device] if device.type == "cuda" else []):
+    run = _Run(net, state, feed, optimizer, _lowered(objective) if precision == "bfloat16" else objective, clip)
+    beside = beside or Beside()
+    while run.state.step < until and not run.shown(beside.done):
+        epoch = run.state.step // feed.per_epoch
+        loss = run.epoch(epoch, until, lambda step: optimizer.lr * schedule(step), beside.events)
+        measured = run.shown(beside.measure) or {}
+        for callback in callbacks:
+            callback(run.told(epoch, loss, measured))
+    if run.state.step == until and until in beside.events:
+        run.thin(beside.events[until])
+    return run.reached()
+
+
+class _Run:
+    """A network, its optimiser and its mask while they change; ``state`` holds mask and position."""
+
+    def __init__(
+        self, net: nn.Module, state: State, feed: Feed, optimizer: Optimizer, loss: Loss, clip: float | None
+    ) -> None:
+        self.net, self.state, self.feed, self.loss, self.clip = net, state, feed, loss, clip
+        self.device = feed.data.images.device
+        state.load_into(net).to(self.device).train()
+        self.parameters = _freeze(net, state.frozen)
+        self.stepper = optimizer.build(self.parameters.values())
+        _restore_slots(self.stepper, self.parameters, state.optimizer)
+        self.masked, self.sparsity = self._masked(state.mask)
+
+    def epoch(self, epoch: int, until: int, lr: Schedule, events: Mapping[int, Event]) -> float:
+        """Take the steps of one epoch that are left, and return their mean loss."""
+        step, seed, losses = self.state.step, self.state.seed, []
+        with self._own_randomness():
             torch.manual_seed(derived_seed(seed, "network", epoch))
-            for batch in feed.batches(seed, epoch, start=step % feed.per_epoch, count=until - step):
-                for group in stepper.param_groups:
-                    group["lr"] = optimizer.lr * schedule(step)
-                losses.append(_step(net, objective, stepper, batch, masked))
+            for batch in self.feed.batches(seed, epoch, start=step % self.feed.per_epoch, count=until - step):
+                if step in events:
+                    self.thin(events[step])
+                for group in self.stepper.param_groups:
+                    group["lr"] = lr(step)
+                losses.append(self._step(batch))
                 step += 1
+        self.state = replace(self.state, step=step)
         loss = float(torch.stack(losses).mean())
         if not math.isfinite(loss):
             raise PrunescopeError(
                 "training diverged", got=f"loss {loss}", where=f"epoch {epoch}, seed {seed}", remedy="Lower the lr"
             )
-        reached = _Reached(net, stepper, parameters, replace(state, step=step))
-        epoch_seen = Epoch(number=epoch, step=step, loss=loss, lr=stepper.param_groups[0]["lr"], state=reached)
-        for callback in callbacks:
-            callback(epoch_seen)
-    return _Reached(net, stepper, parameters, replace(state, step=step))()
+        return loss
+
+    def _step(self, batch: Batch) -> Tensor:
+        self.stepper.zero_grad(set_to_none=True)
+        loss = self.loss(self.net, batch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        with_gradient = [(p.grad, kept) for p, kept in self.masked if p.grad is not None]
+        if with_gradient:
+            torch._foreach_mul_([gradient for gradient, _ in with_gradient], [kept for _, kept in with_gradient])
+        if self.clip is not None:
+            nn.utils.clip_grad_norm_(self.parameters.values(), self.clip)
+        self.stepper.step()
+        return loss.detach()
+
+    def thin(self, event: Event) -> None:
+        """Take the event's mask: what it prunes becomes zero and loses its optimiser slots."""
+        mask = self.shown(lambda net: event(net, self.state.mask))
+        assert mask is not None and mask.within(self.state.mask), "an event revived pruned weights"
+        self.state = replace(self.state, mask=Mask({name: kept.cpu() for name, kept in mask.items()}))
+        self.masked, self.sparsity = self._masked(self.state.mask)
+        for parameter, kept in self.masked:
+            slots = [s for s in self.stepper.state.get(parameter, {}).values() if isinstance(s, Tensor)]
+            for tensor in (parameter.data, *(slot for slot in slots if slot.shape == kept.shape)):
+                tensor.masked_fill_(kept == 0, 0.0)
+
+    def shown(self, look: Callable[[nn.Module], Looked] | None) -> Looked | None:
+        """Return what ``look`` sees in the network in evaluation mode; it is left as it was."""
+        if look is None:
+            return None
+        flags = [(module, module.training) for module in self.net.modules()]
+        self.net.eval()
+        try:
+            with self._own_randomness():
+                return look(self.net)
+        finally:
+            for module, training in flags:
+                module.training = training
+
+    def told(self, epoch: int, loss: float, measured: Mapping[str, float]) -> Epoch:
+        """Return what callbacks see."""
+        return Epoch(
+            number=epoch,
+            step=self.state.step,
+            loss=loss,
+            lr=self.stepper.param_groups[0]["lr"],
+            sparsity=self.sparsity,
+            measured=measured,
+            state=self.reached,
+        )
+
+    def reached(self) -> State:
+        """Copy network and optimiser into a State."""
+        slots = {
+            f"{name}/{slot}": value.detach().cpu().clone()
+            for name, parameter in self.parameters.items()
+            for slot, value in self.stepper.state.get(parameter, {}).items()
+            if isinstance(value, Tensor)
+        }
+        weights = snapshot(self.net)
+        for name, kept in self.state.mask.items():
+            assert not bool(weights[name][~kept].count_nonzero()), f"a pruned weight of {name} came alive"
+        return replace(self.state, weights=weights, optimizer=slots)
+
+    def _masked(self, mask: Mask) -> tuple[list[tuple[nn.Parameter, Tensor]], float]:
+        """Return the trained parameters with their masks as factors, and the sparsity."""
+        trained = ((self.parameters[name], kept) for name, kept in mask.items() if name in self.parameters)
+        return [(parameter, kept.to(self.device, parameter.dtype)) for parameter, kept in trained], mask.sparsity
+
+    @contextmanager
+    def _own_randomness(self) -> Iterator[None]:
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            yield
 
 
-def _step(
-    net: nn.Module,
-    objective: Objective,
-    stepper: torch.optim.Optimizer,
-    batch: Batch,
-    masked: list[tuple[nn.Parameter, Tensor]],
-) -> Tensor:
-    stepper.zero_grad(set_to_none=True)
-    loss = objective(net, batch)
-    loss.backward()  # type: ignore[no-untyped-call]
-    with_gradient = [(p.grad, m) for p, m in masked if p.grad is not None]
-    if with_gradient:
-        torch._foreach_mul_([g for g, _ in with_gradient], [m for _, m in with_gradient])
-    stepper.step()
-    return loss.detach()
+def _lowered(objective: Objective) -> Loss:
+    """Return the objective with its forward pass in bfloat16 where that is safe."""
+
+    def loss(net: nn.Module, batch: Batch) -> Tensor:
+        with torch.autocast(batch.images.device.type, torch.bfloat16):
+            return objective(net, batch)
+
+    return loss
 
 
 def _freeze(net: nn.Module, frozen: frozenset[str]) -> dict[str, nn.Parameter]:
@@ -124,25 +247,3 @@ def _restore_slots(
         if name in parameters:
             device = parameters[name].device if tensor.ndim else tensor.device
             stepper.state[parameters[name]][slot] = tensor.to(device, copy=True)
-
-
-@dataclass(frozen=True)
-class _Reached:
-    """Copies network and optimiser into a State when called."""
-
-    net: nn.Module
-    stepper: torch.optim.Optimizer
-    parameters: Mapping[str, nn.Parameter]
-    state: State
-
-    def __call__(self) -> State:
-        slots = {
-            f"{name}/{slot}": value.detach().cpu().clone()
-            for name, parameter in self.parameters.items()
-            for slot, value in self.stepper.state.get(parameter, {}).items()
-            if isinstance(value, Tensor)
-        }
-        weights = snapshot(self.net)
-        for name, kept in self.state.mask.items():
-            assert not bool(weights[name][~kept].count_nonzero()), f"a pruned weight of {name} came alive"
-        return replace(self.state, weights=weights, optimizer=slots)

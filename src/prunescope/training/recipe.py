@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 
 from prunescope.core.config import Config, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
-from prunescope.training.stages import STAGES, Prune, Share, Stage, Train
+from prunescope.training.stages import STAGES, Share, Stage, Train
 
 DENSE = "dense"
 
@@ -45,8 +45,7 @@ class Recipe(Config):
 
     @model_validator(mode="after")
     def _coherent(self) -> Recipe:
-        amounts = [stage for stage in self.stages if isinstance(stage, Prune)]
-        open_amounts = [stage for stage in amounts if stage.sparsity is None and stage.remove is None]
+        open_amounts = [stage for stage in self.stages if stage.lacks_amount]
         if self.levels and self.repeat > 1:
             raise PrunescopeError("levels and repeat exclude each other")
         if bool(self.levels) != bool(open_amounts):
@@ -60,7 +59,7 @@ class Recipe(Config):
     @property
     def prunes(self) -> bool:
         """Whether any stage prunes."""
-        return any(isinstance(stage, Prune) for stage in self.stages)
+        return any(stage.prunes for stage in self.stages)
 
     def expand(self, parent_sparsity: float = 0.0) -> tuple[Level, ...]:
         """Return the levels in order."""
@@ -69,7 +68,7 @@ class Recipe(Config):
                 Level(
                     label=f"{sparsity:g}",
                     sparsity=sparsity,
-                    stages=tuple(_at_level(stage, sparsity) for stage in self.stages),
+                    stages=tuple(stage.at_level(sparsity) for stage in self.stages),
                     after=index - 1 if self.cascade and index else None,
                 )
                 for index, sparsity in enumerate(self.levels)
@@ -78,16 +77,10 @@ class Recipe(Config):
         sparsity = parent_sparsity
         for index in range(self.repeat):
             for stage in self.stages:
-                sparsity = stage.sparsity_after(sparsity) if isinstance(stage, Prune) else sparsity
+                sparsity = stage.sparsity_after(sparsity)
             label = f"round {index + 1}" if self.repeat > 1 else (f"{sparsity:g}" if self.prunes else DENSE)
             rounds.append(Level(label=label, sparsity=sparsity, stages=self.stages, after=index - 1 if index else None))
         return tuple(rounds)
-
-
-def _at_level(stage: Stage, sparsity: float) -> Stage:
-    if isinstance(stage, Prune) and stage.sparsity is None and stage.remove is None:
-        return stage.model_copy(update={"sparsity": sparsity})
-    return stage
 
 
 def parse_recipes(raw: Mapping[str, Any], where: str) -> dict[str, Recipe]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NamedTuple
+from typing import ClassVar, NamedTuple
 
 from torch import Tensor, nn
 
@@ -11,14 +11,23 @@ from prunescope.core.registry import Member, Registry
 
 
 class Batch(NamedTuple):
-    """Normalised images ``[n, c, h, w]`` and labels ``[n]``."""
+    """Normalised images ``[n, c, h, w]`` and labels ``[n]``.
+
+    An objective that asks for several views gets them one after another: the images of the first view, then the
+    same images in the same order augmented anew, and so on; the labels are repeated.
+    """
 
     images: Tensor
     labels: Tensor
 
 
 class Objective(Member, ABC):
-    """What training makes small: a scalar from a network and a batch."""
+    """What training makes small: a scalar from a network and a batch.
+
+    ``views`` is how many augmentations of each image it wants in a batch.
+    """
+
+    views: ClassVar[int] = 1
 
     @abstractmethod
     def __call__(self, net: nn.Module, batch: Batch) -> Tensor:

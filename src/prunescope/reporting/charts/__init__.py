@@ -1,0 +1,1 @@
+"""Charts: one description each, drawn for the page and as a figure."""

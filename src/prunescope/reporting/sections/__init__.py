@@ -1,0 +1,14 @@
+"""The sections of the page, in telling order; a new section is one file and one line here."""
+
+from prunescope.reporting.section import Section
+from prunescope.reporting.sections import accuracy, agreement, calibration, classes, cost, forgotten, representation
+
+SECTIONS: tuple[Section, ...] = (
+    accuracy.SECTION,
+    classes.SECTION,
+    forgotten.SECTION,
+    agreement.SECTION,
+    calibration.SECTION,
+    representation.SECTION,
+    cost.SECTION,
+)

@@ -1,0 +1,30 @@
+"""Stages: one act each on a State; one file each. Importing this package registers them all."""
+
+from prunescope.training.stages.freeze import Freeze
+from prunescope.training.stages.gradual import Gradual
+from prunescope.training.stages.prune import Prune
+from prunescope.training.stages.recalibrate import Recalibrate
+from prunescope.training.stages.regrow import Regrow, Regrowth, regrowth
+from prunescope.training.stages.reset_optimizer import ResetOptimizer
+from prunescope.training.stages.rewind import Rewind
+from prunescope.training.stages.stage import STAGES, Context, Share, Stage
+from prunescope.training.stages.train import Train
+from prunescope.training.stages.unfreeze import Unfreeze
+
+__all__ = [
+    "STAGES",
+    "Context",
+    "Freeze",
+    "Gradual",
+    "Prune",
+    "Recalibrate",
+    "Regrow",
+    "Regrowth",
+    "ResetOptimizer",
+    "Rewind",
+    "Share",
+    "Stage",
+    "Train",
+    "Unfreeze",
+    "regrowth",
+]

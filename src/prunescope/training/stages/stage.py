@@ -1,0 +1,77 @@
+"""The contract of a stage, and what it may use besides the state."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from pydantic import Field
+from torch import nn
+
+from prunescope.core.registry import Member, Registry
+from prunescope.data import Dataset, Normalization
+from prunescope.pruning import State
+from prunescope.training.loop import Callback
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Context:
+    """What a stage may use besides the state.
+
+    Args:
+        build: returns the network without trained weights.
+        split: returns ``train`` or ``validation`` images on the device.
+        normalization: of network inputs.
+        early: the state a Rewind returns to.
+        resume: a state saved inside this stage, to go on from.
+        callbacks: called after each epoch of training.
+    """
+
+    build: Callable[[], nn.Module]
+    split: Callable[[str], Dataset]
+    normalization: Normalization
+    early: State | None = None
+    resume: State | None = None
+    callbacks: Sequence[Callback] = field(default_factory=tuple)
+
+
+class Stage(Member, ABC):
+    """State in, State out.
+
+    Every stage keeps two promises: pruned weights are zero, and what is frozen (weights, statistics, masks) stays
+    bit for bit as it is until it is unfrozen.
+    """
+
+    @abstractmethod
+    def __call__(self, state: State, context: Context) -> State:
+        """Return the state after this stage."""
+
+    @property
+    def needs_data(self) -> bool:
+        """Whether the stage looks at images."""
+        return False
+
+    @property
+    def prunes(self) -> bool:
+        """Whether the stage prunes."""
+        return False
+
+    @property
+    def lacks_amount(self) -> bool:
+        """Whether the stage prunes to a sparsity that the recipe's levels give."""
+        return False
+
+    def at_level(self, sparsity: float) -> Stage:
+        """Return the stage with the amount it lacks."""
+        return self.model_copy(update={"sparsity": sparsity}) if self.lacks_amount else self
+
+    def sparsity_after(self, before: float) -> float:
+        """Return the sparsity this stage leads to, before rounding to whole weights."""
+        return before
+
+
+STAGES: Registry[Stage] = Registry("stages")

@@ -1,0 +1,126 @@
+"""Train: one schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import partial
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+from torch import nn
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.core.schedule import DurationField
+from prunescope.data import AUGMENTATIONS, Augmentation
+from prunescope.pruning import State
+from prunescope.training.evaluation import evaluate, weight_counts
+from prunescope.training.feed import Feed
+from prunescope.training.learning_rate import LEARNING_RATES, Constant, LearningRate, surely_longer
+from prunescope.training.loop import Beside, Event, Precision, train
+from prunescope.training.objectives import OBJECTIVES, CrossEntropy, Objective
+from prunescope.training.optimizers import OPTIMIZERS, Optimizer, Positive, Sgd
+from prunescope.training.stages.stage import STAGES, Context, Stage
+
+
+@STAGES.register("train")
+class Train(Stage):
+    """Run one schedule from ``state.step`` (0 unless rewound) to ``until``.
+
+    A finished schedule leaves ``step`` 0 and no optimiser state: the next Train begins its own. With ``stop``
+    training ends there, and position and optimiser state are kept (this is what a Rewind returns to).
+
+    Attributes:
+        until: length of the schedule.
+        objective: made small.
+        optimizer: and its base rate.
+        lr: factor on the base rate by step.
+        batch: images in a batch.
+        augment: of training images, in this order.
+        stop: where to stop, if before ``until``.
+        goal: accuracy on the training images, without augmentation, that ends the training before an epoch.
+        shuffle: a new seeded order each epoch, or the order of the data.
+        clip: largest norm of the whole gradient.
+        precision: of the forward pass; ``bfloat16`` is mixed precision.
+        track: recorded after each epoch: cross-entropy and accuracy on a split, or the number of weights of each
+            tensor that are not zero, with number and mean size of those that were zero when the stage began.
+    """
+
+    until: DurationField
+    objective: Annotated[Objective, *OBJECTIVES.field()] = CrossEntropy()
+    optimizer: Annotated[Optimizer, *OPTIMIZERS.field()] = Sgd()
+    lr: Annotated[LearningRate, *LEARNING_RATES.field()] = Constant()
+    batch: Annotated[int, Field(ge=1)] = 128
+    augment: tuple[Annotated[Augmentation, *AUGMENTATIONS.field()], ...] = ()
+    stop: DurationField | None = None
+    goal: Annotated[float, Field(gt=0, le=1)] | None = None
+    shuffle: bool = True
+    clip: Positive | None = None
+    precision: Precision = "float32"
+    track: tuple[Literal["train", "validation", "weights"], ...] = ()
+
+    @model_validator(mode="after")
+    def _possible_for_some_epoch(self) -> Train:
+        """Refuse now what no length of an epoch makes possible; the rest is refused when the data are there."""
+        if surely_longer(self.lr.warmup, self.until):
+            raise PrunescopeError("warm-up longer than training", expected=f"≤ {self.until}", got=self.lr.warmup)
+        if self.stop is not None and surely_longer(self.stop, self.until):
+            raise PrunescopeError("training cannot reach its end", expected=f"stop ≤ {self.until}", got=self.stop)
+        return self
+
+    @property
+    def needs_data(self) -> bool:
+        """True: it looks at the training images."""
+        return True
+
+    def feed(self, context: Context) -> Feed:
+        """Return the training data as this stage reads them."""
+        return Feed(
+            data=context.split("train"),
+            batch=self.batch,
+            normalization=context.normalization,
+            augment=self.augment,
+            views=self.objective.views,
+            shuffle=self.shuffle,
+        )
+
+    def __call__(self, state: State, context: Context) -> State:
+        """Train and return the state reached."""
+        return self.run(state, context, {})
+
+    def run(self, state: State, context: Context, events: Mapping[int, Event]) -> State:
+        """Train with changes of the mask on the way."""
+        feed = self.feed(context)
+        total = self.until.steps(feed.per_epoch)
+        end = total if self.stop is None else self.stop.steps(feed.per_epoch)
+        if not 0 <= state.step <= end <= total:
+            raise PrunescopeError("training cannot reach its end", expected=f"{state.step} ≤ {end} ≤ {total} steps")
+        reached = train(
+            context.build(),
+            state if context.resume is None else context.resume,
+            feed,
+            objective=self.objective,
+            optimizer=self.optimizer,
+            schedule=self.lr.schedule(feed.per_epoch, total),
+            until=end,
+            callbacks=context.callbacks,
+            beside=self._beside(state, context, events),
+            clip=self.clip,
+            precision=self.precision,
+        )
+        return reached if self.stop is not None and end < total else replace(reached, step=0, optimizer={})
+
+    def _beside(self, state: State, context: Context, events: Mapping[int, Event]) -> Beside:
+        goal = self.goal
+        measure = partial(self._tracked, state, context) if self.track else None
+
+        def done(net: nn.Module) -> bool:
+            return evaluate(net, context.split("train"), context.normalization)["accuracy"] >= (goal or 1)
+
+        return Beside(events=events, measure=measure, done=None if goal is None else done)
+
+    def _tracked(self, state: State, context: Context, net: nn.Module) -> dict[str, float]:
+        splits = [split for split in self.track if split != "weights"]
+        seen = {split: evaluate(net, context.split(split), context.normalization) for split in splits}
+        numbers = {f"{split}/{name}": value for split, values in seen.items() for name, value in values.items()}
+        return numbers | (weight_counts(net, state) if "weights" in self.track else {})
