@@ -12,7 +12,7 @@ TIED = st.lists(st.integers(0, 3), min_size=1, max_size=12)
 def brute_force(scores, alive, count):
     """Keep the highest; among equals the earlier position."""
     order = sorted((i for i in range(len(scores)) if alive[i]), key=lambda i: (-scores[i], i))
-    return {i for i in order[:count]}
+    return set(order[:count])
 
 
 @given(TIED, TIED, st.floats(0, 0.999), st.randoms(use_true_random=False))

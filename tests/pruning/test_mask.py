@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 import torch
 from torch import nn
@@ -111,3 +113,17 @@ def test_foreign_truncated_and_missing_files_are_refused(tmp_path):
     save_file({"a": torch.tensor([0.5])}, path)
     with pytest.raises(PrunescopeError, match="entries 0 and 1"):
         Mask.load(path)
+
+
+def test_a_pickle_is_refused_and_never_executed(tmp_path):
+    import pickle
+
+    class Hostile:
+        def __reduce__(self):
+            return (Path.touch, (tmp_path / "executed",))
+
+    path = tmp_path / "mask.pt"
+    path.write_bytes(pickle.dumps({"0.weight": Hostile()}))
+    with pytest.raises(PrunescopeError, match="not a mask file"):
+        Mask.load(path)
+    assert not (tmp_path / "executed").exists()

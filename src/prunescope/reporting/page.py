@@ -47,10 +47,7 @@ def render(material: Material) -> str:
             failures=_failures(material),
             sections=[_heading(section, content) for section, content in told if content is not None],
             left_out=[section for section, content in told if content is None],
-            recipes=[
-                {"name": name, "style": style, "description": material.recipes.get(name, "")}
-                for name, style in reading.styles.items()
-            ],
+            recipes=material.recipes,
             everything=table,
             provenance=provenance.gather(reading),
             styles=reading.styles,

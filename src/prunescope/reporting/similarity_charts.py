@@ -20,8 +20,8 @@ from prunescope.reporting.wording import counted, listed, number, sparsity
 
 SEEDS = "two dense networks of different seeds (band: all pairs), "
 LAYERS_NOTE = (
-    f"The darker a line, the sparser; in ink the floors: {SEEDS}the dense network beside its own initial weights, "
-    "the same examples in random order."
+    f"The stronger a line, the sparser; in ink the floors: {SEEDS}the dense network beside its own initial weights, "
+    "the same examples in random order. Whiskers, with several seeds: 95 % interval at the sparsity told above."
 )
 MOST_LEVELS = 5
 MOST_CELLS = 20_000
@@ -45,7 +45,7 @@ def layers_chart(seen: Similarities, recipe: str) -> Chart:
     pairs = [(m, r) for r, m in product(seen.recipes, seen.metrics) if any(seen.measured(m, p) for p in seen.places(r))]
     drawn = [curve for metric, name in pairs for curve in (*_floors(seen, metric, name), *_levels(seen, metric, name))]
     choices = (Choice(key(m, r), _called(seen, m, r), _layers_title(seen, m, r)) for m, r in pairs)
-    first = next(metric for metric, name in pairs if name == recipe)
+    first = next(iter(seen.by_metric(seen.told(recipe))))
     return Chart(
         name="similarity-layers",
         description="Similarity of dense and pruned network by layer, one line per sparsity, with three floors.",
@@ -85,7 +85,7 @@ def _floors(seen: Similarities, metric: str, recipe: str) -> list[Curve]:
 def _levels(seen: Similarities, metric: str, recipe: str) -> list[Curve]:
     told_at, look = seen.told(recipe), seen.reading.styles[recipe]
     levels = some(seen.places(recipe), told_at)
-    shades = np.linspace(0.35, 1, len(levels)) if len(levels) > 1 else [1.0]
+    shades = np.linspace(0.4, 1, len(levels)) if len(levels) > 1 else [1.0]
     return [
         Curve(
             choice=key(metric, recipe),

@@ -16,7 +16,7 @@ from prunescope.study.plan import Plan, plan_study
 from prunescope.study.run import default_store, missing, rows_of, table_of
 from prunescope.study.store import Store, write_atomically
 from prunescope.study.study import Reference, Study, load_study
-from prunescope.study.work import SPLIT_SEED, read_measurement, read_splits
+from prunescope.study.work import SPLIT_SEED, build_network, read_measurement, read_splits, read_state
 from prunescope.training import Prune
 
 
@@ -58,6 +58,7 @@ def gather(plan: Plan, store: Store) -> Material:
     present = [node for key, node in plan.nodes.items() if key not in absent]
     manifests = [store.manifest(node.artefact, node.key) for node in present]
     labels = _labels(plan)
+    gallery = _gallery(plan, store, study.views[0])
     return Material(
         title=study.name,
         question=study.question,
@@ -68,9 +69,10 @@ def gather(plan: Plan, store: Store) -> Material:
         default_budget=study.budget == DEFAULT_BUDGET,
         view=study.views[0].name,
         arrays=_arrays(plan, store),
-        gallery=_gallery(plan, store, study.views[0]),
-        network=_told(study.model.spec()),
-        data=_told(study.data.spec()),
+        gallery=gallery,
+        network=_network(plan, store),
+        data=f"{_told(study.data.spec())}, {len(gallery.labels)} images of view {gallery.view}",
+        notes=_notes(plan, store),
         device=", ".join(sorted({manifest["device"] for manifest in manifests})),
         seeds=study.seeds,
         wall_seconds=sum(float(manifest["seconds"]) for manifest in manifests),
@@ -97,6 +99,24 @@ def _arrays(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], dict[st
             if arrays:
                 found[item.recipe, item.level, item.view, item.measure] = dict(arrays)
     return found
+
+
+def _notes(plan: Plan, store: Store) -> tuple[str, ...]:
+    """Return what the measures want a reader to know, each once."""
+    measured = [item for item in plan.measured if store.has("measure", item.key)]
+    notes = [f"{item.measure}: {note}" for item in measured for note in read_measurement(store, item.key).notes]
+    return tuple(dict.fromkeys(notes))
+
+
+def _network(plan: Plan, store: Store) -> str:
+    """Return the model with its number of parameters, which a trained network tells."""
+    told = _told(plan.study.model.spec())
+    cell = next((cell for cell in plan.cells if store.has("state", cell.state)), None)
+    if cell is None:
+        return told
+    state, blueprint = read_state(store, cell.state)
+    net = build_network(blueprint, state.seed)
+    return f"{told}, {sum(parameter.numel() for parameter in net.parameters()):,} parameters"
 
 
 def _gallery(plan: Plan, store: Store, view: View) -> Gallery:

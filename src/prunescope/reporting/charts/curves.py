@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 HEIGHT = 340
 CROWDED = 24  # places beyond which points are small
 MOST_LETTERS = 34  # that stand side by side below a chart; more are turned
+LAYER_NAMES = {
+    "labelExpr": "length(datum.label) > 16 ? '…' + slice(datum.label, -15) : datum.label",
+    "labelOverlap": "greedy",
+    "grid": False,
+}
+"""The end of a layer's name tells it from its neighbours."""
 FIELDS = (
     ("name", "of"),
     ("metric", "metric"),
@@ -105,7 +111,7 @@ def layer_labels(names: Sequence[str]) -> dict[str, Any]:
     """Return how layers are named below a chart: long names are turned, and thin out where they would overlap."""
     turned = len(names) * max(map(len, names)) > MOST_LETTERS
     placed = {"labelAngle": -45, "labelAlign": "right"} if turned else {"labelAngle": 0, "labelAlign": "center"}
-    return {**placed, "labelBaseline": "top", "labelOverlap": "greedy", "grid": False}
+    return {**placed, "labelBaseline": "top", **LAYER_NAMES}
 
 
 def layer_axis(names: Sequence[str]) -> alt.X:
@@ -122,7 +128,7 @@ def draw(curves: Sequence[Curve], x: alt.X, scale: Scale, axis: str, theme: Them
 
     height, y, size = theme.height(HEIGHT), scale.axis(axis), theme.stretch
     data = [_datum(curve, x, row, theme) for curve in curves for x, row in curve.points]
-    base = layers.of(data).transform_filter("datum.choice == shown").encode(x=x, y=y)
+    base = alt.Chart().transform_filter("datum.choice == shown").encode(x=x, y=y)
     color, opacity = alt.Color("color:N", scale=None), alt.Opacity("opacity:Q", scale=None)
     dashes = {_dash(curve.look): list(curve.look.dash) for curve in curves}
     dashed = alt.Scale(domain=list(dashes), range=list(dashes.values()))
@@ -134,7 +140,7 @@ def draw(curves: Sequence[Curve], x: alt.X, scale: Scale, axis: str, theme: Them
     )
     fill = {"condition": {"test": "datum.hollow", "value": 0}, "value": 1}
     ranged = shown.transform_filter("isValid(datum.low)")
-    return layers.stack(
+    drawing = layers.stack(
         [
             *_bars(bars, x, y, theme),
             ranged.transform_filter("datum.spread == 'band'")
@@ -154,6 +160,7 @@ def draw(curves: Sequence[Curve], x: alt.X, scale: Scale, axis: str, theme: Them
         ],
         height,
     )  # fmt: skip
+    return drawing.properties(data=layers.data(data))  # once, not in every layer
 
 
 def _datum(curve: Curve, x: str | float, row: Row | None, theme: Theme) -> dict[str, Any]:
@@ -186,7 +193,7 @@ def _bars(bars: Sequence[Bar], x: alt.X, y: alt.Y, theme: Theme) -> list[alt.Cha
         return []
     weak = {"condition": {"test": "datum.strong", "value": 0.3}, "value": 0.1}
     base = layers.of([vars(bar) for bar in bars]).transform_filter("datum.choice == shown")
-    thick = base.mark_rule(color=theme.ink, strokeWidth=11 * theme.stretch, clip=True)
+    thick = base.mark_rule(color=theme.ink, strokeWidth=min(11, 230 / len(bars)) * theme.stretch, clip=True)
     return [thick.encode(x=x, y=_at("low", y), y2="high:Q", opacity=weak)]
 
 
@@ -214,7 +221,7 @@ def _names(curves: Sequence[Curve], x: alt.X, y: alt.Y, scale: Scale, theme: The
         ]  # fmt: skip
     base, size, em = layers.of(data).transform_filter("datum.choice == shown"), theme.stretch, theme.font
     color, opacity = alt.Color("color:N", scale=None), alt.Opacity("opacity:Q", scale=None)
-    end = alt.X2Value({"expr": f"width + {0.9 * em}"})
+    end = alt.value({"expr": f"width + {0.9 * em}"})
     leader = base.mark_rule(strokeWidth=0.8 * size, opacity=0.45).encode(x=x, x2=end, y=y, y2="place:Q", color=color)
     named = base.encode(x=layers.right_end(), y="place:Q")
     sign = named.mark_point(size=52 * size**2, strokeWidth=1.6 * size, xOffset=1.3 * em)

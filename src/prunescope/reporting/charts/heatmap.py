@@ -9,13 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from prunescope.reporting.charts import layers
-from prunescope.reporting.charts.curves import layer_labels
+from prunescope.reporting.charts.curves import LAYER_NAMES, layer_labels
 from prunescope.reporting.charts.theme import Theme
 
 if TYPE_CHECKING:
     from prunescope.reporting.charts.layers import Drawing
 
 MOST_TEXTS = 8  # layers beyond which a cell has no room for its number
+STEPS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # of the legend
 BRIGHT = 0.55  # of the scale; above it numbers are black, below white
 FIELDS = ("dense", "dense layer"), ("pruned", "pruned layer"), ("value", "similarity")
 
@@ -42,22 +43,20 @@ def draw(grids: Sequence[Grid], names: Sequence[str], theme: Theme) -> Drawing:
         for i, dense in enumerate(grid.layers)
         for j, pruned in enumerate(grid.layers)
     ]
-    bare: dict[str, Any] = {"grid": False, "ticks": False, "domain": False, "labelOverlap": "greedy"}
+    bare: dict[str, Any] = {"ticks": False, "domain": False, **LAYER_NAMES}
     below = alt.Axis(**(bare | layer_labels(names)))
     x = alt.X("pruned:N", sort=list(names), title="layer of the pruned network", axis=below)
     y = alt.Y("dense:N", sort=list(names), title="layer of the dense network", axis=alt.Axis(**bare))
     legend = alt.Legend(
-        title=None, orient="right", gradientLength=theme.height(300), gradientThickness=10 * size, tickCount=5,
-        labelColor=theme.ink, labelFontSize=theme.font, labelFont=theme.family, format=".1f",
+        title=None, orient="right", type="symbol", symbolType="square", symbolSize=130 * size**2, values=list(STEPS),
+        labelColor=theme.ink, labelFontSize=theme.font, labelFont=theme.family, format=".1f", symbolStrokeWidth=0,
     )  # fmt: skip
     scale = alt.Scale(scheme="viridis", domain=[0, 1], clamp=True)
     base = layers.of(data).transform_filter("datum.choice == shown").encode(x=x, y=y)
-    cell = base.mark_rect(stroke=theme.ink, strokeWidth=0, strokeOpacity=0)
-    parts = [
-        cell.encode(
-            color=alt.Color("value:Q", scale=scale, legend=None if few else legend), tooltip=layers.tips(FIELDS)
-        )
-    ]
+    told = None if few else legend
+    fill, seam = alt.Fill("value:Q", scale=scale, legend=told), alt.Stroke("value:Q", scale=scale, legend=told)
+    cell = base.mark_rect(strokeWidth=0.7 * size)  # a stroke of its own colour closes the hairlines between cells
+    parts = [cell.encode(fill=fill, stroke=seam, tooltip=layers.tips(FIELDS))]
     if few:
         ink = {"condition": {"test": f"datum.value > {BRIGHT}", "value": "#000000"}, "value": "#ffffff"}
         parts.append(base.mark_text().encode(text=alt.Text("value:Q", format=".2f"), color=ink))

@@ -7,7 +7,7 @@ from prunescope.reporting.reading import Reading, Row
 from prunescope.reporting.section import Cell, Group, Line, Note, Section, Table, Told, cell, figures, tabulate
 from prunescope.reporting.similarities import NAMES, Similarities, apart, disagreement, lowest, value
 from prunescope.reporting.similarity_charts import layers_chart, map_chart, means_chart, metrics_chart
-from prunescope.reporting.wording import capitalised, listed, plain, sparsity
+from prunescope.reporting.wording import SPACE, capitalised, listed, number, plain, sparsity, told
 
 NO_MAP = (
     "No map of layers against layers: it needs all layers on the same examples, which positions counted as samples do "
@@ -16,7 +16,7 @@ NO_MAP = (
 NOT = "no value"
 
 
-def beside_another_seed(row: Row) -> str:
+def another_seed(row: Row) -> str:
     """Say whether a layer changed ``less``, ``more`` or ``about as much`` as another seed changes it."""
     low, high = (row.number if end is None else end for end in (row.low, row.high))
     floor_low, floor_high = (row.floor if end is None else end for end in (row.floor_low, row.floor_high))
@@ -29,18 +29,18 @@ def sentence(by_metric: dict[str, list[Row]]) -> str:
     """Say which layer changed most at one place, against two dense networks, and where the metrics disagree."""
     leading, *others = by_metric
     most = lowest(by_metric[leading])
-    text = (
-        f"at {most.at} sparsity {most.recipe} changes {most.item} most: {NAMES[leading]} {value(most, interval=True)}"
-    )
+    measured = told(most.number, "", most.low, most.high)
+    text = f"at {most.at} sparsity {most.recipe} changes {most.item} most: {NAMES[leading]} {measured}"
     if most.floor is not None:
-        text += (
-            f", beside {plain(most.floor)} between two dense networks, {beside_another_seed(most)} another seed does"
-        )
+        seed = f"{another_seed(most)} another seed does"
+        text += f", beside {number(most.floor, 3)} between two dense networks, so {seed}"
+    else:
+        text += " (one seed gives no second dense network to compare with)"
     elsewhere: dict[str, list[str]] = {}
     for metric in others:
         elsewhere.setdefault(lowest(by_metric[metric]).item, []).append(NAMES[metric])
-    named = [f"{item} (by {listed(names)})" for item, names in elsewhere.items() if item != most.item]
-    text += f"; other metrics name {listed(named)}" if named else ""
+    named = [f"{listed(m)} {'name' if m[1:] else 'names'} {item}" for item, m in elsewhere.items() if item != most.item]
+    text += f"; {listed(named)} instead" if named else ""
     widest = disagreement(by_metric)
     return capitalised(text + ("." if widest is None else f". The metrics disagree most on {apart(widest)}."))
 
@@ -51,13 +51,15 @@ def _table(seen: Similarities, place: Where) -> Table:
     for i, layer in enumerate(seen.layers):
         cells = (_cell(rows[metric][i]) for metric in seen.metrics)
         lines.append((layer, cell(seen.width(layer)), cell(seen.size(layer, "dropped", place)), *cells))
-    names = ("layer", "width", "constant", *(NAMES[metric] for metric in seen.metrics))
-    caption = f"Similarity by layer, {label(place)} (floor: two dense networks of different seeds)"
+    names = ("layer", "width", "constant units", *(NAMES[metric] for metric in seen.metrics))
+    floored = any(row is not None and row.floor is not None for own in rows.values() for row in own)
+    floor = " (floor: two dense networks of different seeds)" if floored else ""
+    caption = f"Similarity by layer, {label(place)}{floor}"
     return tabulate(caption, names, [Group("", tuple(lines))], wide=True)
 
 
 def _cell(row: Row | None) -> Cell:
-    return Cell(NOT) if row is None else cell(row._replace(unit=""))
+    return Cell(NOT) if row is None else cell(row._replace(unit="", floor_low=None, floor_high=None))
 
 
 def _floor_table(seen: Similarities, place: Where) -> Table:
@@ -72,7 +74,7 @@ def _floor_table(seen: Similarities, place: Where) -> Table:
 
 
 def _both(untrained: Row | None, permuted: Row | None) -> Cell:
-    return Cell(" / ".join("–" if row is None else value(row) for row in (untrained, permuted)))
+    return Cell(f"{SPACE}/ ".join("–" if row is None else value(row) for row in (untrained, permuted)))
 
 
 def missing(seen: Similarities, place: Where) -> str:
@@ -88,9 +90,9 @@ def missing(seen: Similarities, place: Where) -> str:
     if not by_layer:
         return ""
     every = len(seen.metrics)
-    told = [f"{listed(names)} by {'any metric' if len(m) == every else listed(m)}" for m, names in by_layer.items()]
+    parts = [f"{listed(names)} by {'any metric' if len(m) == every else listed(m)}" for m, names in by_layer.items()]
     return (
-        f"No value at {sparsity(place[2])} for {'; '.join(told)}. A layer is left out where it is constant in one of "
+        f"No value at {sparsity(place[2])} for {'; '.join(parts)}. A layer is left out where it is constant in one of "
         "the networks, or has too few examples for its width."
     )
 
@@ -98,12 +100,12 @@ def missing(seen: Similarities, place: Where) -> str:
 def constant(seen: Similarities, place: Where) -> str:
     """Say in which layers units were constant and therefore left out at one place."""
     sizes = [(layer, seen.size(layer, "dropped", place), seen.width(layer)) for layer in seen.layers]
-    told = [
+    parts = [
         f"{plain(dropped.number)} of {plain(width.number)} in {layer}"
         for layer, dropped, width in sizes
         if dropped is not None and width is not None and dropped.number > 0
     ]
-    return f"Constant units of the pruned networks, left out: {listed(told)}." if told else ""
+    return f"Constant units of the pruned networks, left out: {listed(parts)}." if parts else ""
 
 
 def tell(reading: Reading) -> Told | None:
