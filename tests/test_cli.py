@@ -156,6 +156,7 @@ BAD = {
     "python tags": (["run", "tags.yaml"], "tags.yaml"),
     "runaway aliases": (["run", "bomb.yaml"], "bomb.yaml"),
     "foreign store": (["run", "demo", "--store", "foreign"], "foreign"),
+    "store below a file": (["run", "demo", "--store", "bomb.yaml/store"], "cannot be written"),
     "newer store": (["run", "demo", "--store", "newer"], "newer"),
 }
 

@@ -110,6 +110,16 @@ def test_a_constant_of_huge_size_does_not_hide_a_small_column_that_varies():
     assert cka(x, x[:, 1:]) == pytest.approx(1, abs=1e-6)
 
 
+@pytest.mark.parametrize("function", [cka, mean_cca, nbs, procrustes_distance, pwcca, svcca], ids=lambda f: f.__name__)
+def test_values_near_the_end_of_float64_neither_overflow_nor_cancel_in_the_mean(function):
+    x, y = gaussian(100, 3), gaussian(100, 2, seed=1) + gaussian(100, 3)[:, :2]
+    value = function(x, y)
+    mirrored = np.r_[x, -x], np.r_[y, -y]  # columns whose mean is exactly zero
+    assert function(1e307 * np.abs(x) / np.abs(x).max(), y) == pytest.approx(function(np.abs(x), y), abs=1e-9)
+    assert function(1e200 * x, 1e-300 * y) == pytest.approx(value, abs=1e-9)
+    assert function(1e200 * mirrored[0], mirrored[1]) == pytest.approx(function(*mirrored), abs=1e-9)
+
+
 def test_integers_and_booleans_are_numbers():
     codes = np.random.default_rng(0).integers(0, 2, size=(200, 4))
     assert cka(codes, codes.astype(float)) == pytest.approx(1)

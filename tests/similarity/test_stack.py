@@ -15,15 +15,15 @@ def layers(widths, n=50, seed=0):
     return represent([rng.normal(size=(n, width)) + 3 for width in widths], ["layer"] * len(widths))
 
 
-@pytest.fixture(params=[(stack.BUFFER_VALUES, stack.MAX_COLUMNS), (180, 6)], ids=["one tile", "tiles and chunks"])
+@pytest.fixture(params=[(stack.CACHED_VALUES, stack.MAX_COLUMNS), (1, 6)], ids=["one tile", "tiles and chunks"])
 def tiled(request, monkeypatch):
     """The sizes as they are, and so small that every loop turns several times."""
     values, columns = request.param
-    monkeypatch.setattr(stack, "BUFFER_VALUES", values)
+    monkeypatch.setattr(stack, "CACHED_VALUES", values)
     monkeypatch.setattr(stack, "GRAM_VALUES", values)
     monkeypatch.setattr(stack, "MAX_COLUMNS", columns)
-    if values == 180:
-        monkeypatch.setattr(stack, "CACHED_ROWS", 4)
+    if values == 1:
+        monkeypatch.setattr(stack, "PRODUCT_DEPTH", 7)
 
 
 def direct(xs, ys):

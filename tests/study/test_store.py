@@ -121,6 +121,13 @@ def test_a_foreign_artefact_is_refused(tmp_path):
         store.read("state", "abcd")
 
 
+def test_a_writer_killed_before_the_marker_was_there_does_no_harm(tmp_path):
+    (tmp_path / ".store.json.0badcafe.tmp").write_text("{")
+    assert not Store(tmp_path).has("state", "ab")
+    put(Store(tmp_path))
+    assert Store(tmp_path).leftovers()
+
+
 def test_foreign_folders_and_newer_stores_are_refused(tmp_path):
     (tmp_path / "thesis.tex").write_text("x")
     with pytest.raises(PrunescopeError, match="not a prunescope store"):

@@ -45,7 +45,7 @@ def spanned(layer: Representation) -> Basis:
     Raises:
         PrunescopeError: n ≤ p, because correlations are then 1 whatever the data.
     """
-    layer.require_variation()
+    layer = layer.ready()
     values = layer.centred()[:, layer.alive]
     n, p = values.shape
     if n <= p:
@@ -68,7 +68,7 @@ def spanned(layer: Representation) -> Basis:
 
 def principal(layer: Representation, variance: float) -> Basis:
     """Return the basis of the fewest principal components that hold ``variance`` of the squared singular values."""
-    layer.require_variation()
+    layer = layer.ready()
     values = layer.centred()[:, layer.alive]
     n = len(values)
     q, r = torch.linalg.qr(values)

@@ -13,7 +13,7 @@ from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.similarity.family import Family, pair_value
 from prunescope.similarity.hsic import hsic, normalised, require_four, require_own
 from prunescope.similarity.kernels import Kernel, centred_kernels, gaussian_kernel
-from prunescope.similarity.representation import Matrix, Representation
+from prunescope.similarity.representation import SAFE, Matrix, Representation
 from prunescope.similarity.stack import linear_statistics
 
 
@@ -100,6 +100,10 @@ def linear_cka(xs: Sequence[Representation], ys: Sequence[Representation], *, de
     if debiased:
         require_four(n, xs[0].where)
     sums = linear_statistics(xs, ys)
+    if not (_tame(sums.norms_x) and _tame(sums.norms_y)):
+        same, xs = ys is xs, [x.tamed() for x in xs]
+        ys = xs if same else [y.tamed() for y in ys]
+        sums = linear_statistics(xs, ys)
     own = []
     for layers, squares, norms in ((xs, sums.own_x, sums.norms_x), (ys, sums.own_y, sums.norms_y)):
         traces = norms.sum(1)
@@ -126,6 +130,12 @@ def kernel_cka(xs: Sequence[Kernel], ys: Sequence[Kernel], *, debiased: bool) ->
     return normalised(cross, *own)
 
 
+def _tame(norms: Tensor) -> bool:
+    """Tell whether squares of these squared norms keep their digits (NaN does not)."""
+    energies = norms.sum(1)
+    return bool(((energies > SAFE[0] ** 2) & (energies < SAFE[1] ** 2)).all())
+
+
 def _kernel_hsic(x: Kernel, y: Kernel, *, debiased: bool) -> Tensor:
     inner = torch.dot(x.values.flatten(), y.values.flatten())
     overlap = torch.dot(x.values.diagonal(), y.values.diagonal())
@@ -133,5 +143,4 @@ def _kernel_hsic(x: Kernel, y: Kernel, *, debiased: bool) -> Tensor:
 
 
 def _prepare_gaussian(layer: Representation, bandwidth: float) -> Kernel:
-    layer.require_variation()
-    return gaussian_kernel(layer, bandwidth)
+    return gaussian_kernel(layer.ready(), bandwidth)

@@ -99,8 +99,6 @@ def median_distance(squared: Tensor) -> float:
         2.0
     """
     n = len(squared)
-    if n < 2:
-        return 0.0
     pairs = n * (n - 1) // 2
     # the diagonal sorts last, and every pair stands twice
     flat = squared.clone().fill_diagonal_(math.inf).flatten()

@@ -71,8 +71,7 @@ def nbs_family() -> Family:
 
 def varying_compact(layer: Representation) -> Representation:
     """Return the layer with at most n features; refuse one whose features are all constant."""
-    layer.require_variation()
-    return layer.compact()
+    return layer.ready().compact()
 
 
 def frobenius(layers: Sequence[Representation]) -> Tensor:

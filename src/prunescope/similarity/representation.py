@@ -19,7 +19,7 @@ Matrix = NDArray[Any] | Tensor
 
 EPS = float(torch.finfo(torch.float64).eps)
 CONSTANT_ULPS = 4.0
-SAFE_NORMS = (2.0**-40, 2.0**40)
+SAFE = (2.0**-40, 2.0**40)
 
 
 @dataclass(frozen=True)
@@ -72,6 +72,21 @@ class Representation:
                 where=self.where,
                 remedy="A dead layer has no similarity to anything: report it as dead",
             )
+
+    def ready(self) -> Representation:
+        """Return the layer at a scale where powers neither overflow nor vanish; refuse one that is constant."""
+        layer = self.tamed()
+        layer.require_variation()
+        return layer
+
+    def tamed(self) -> Representation:
+        """Return the layer, its largest value near 1 by a power of two if it was far from it."""
+        largest = float(torch.linalg.vector_norm(self.data, dim=1).max())
+        if SAFE[0] < largest < SAFE[1]:
+            return self
+        exponent = -math.frexp(float(self.data.abs().max()))[1]
+        data = self.data.double() * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
+        return replace(self, data=data, mean=data.mean(dim=0))
 
     def permuted(self, order: Tensor) -> Representation:
         """Return the same examples in another order."""
@@ -156,17 +171,10 @@ def require_finite(data: Tensor, where: str) -> None:
 
 def _represent(matrix: Matrix, where: str, device: torch.device) -> Representation:
     data, eps = checked_values(matrix, where, device)
-    largest = float(torch.linalg.vector_norm(data, dim=1).max())
-    if not SAFE_NORMS[0] < largest < SAFE_NORMS[1]:
+    mean = data.mean(dim=0, dtype=torch.float64)
+    if not bool(torch.isfinite(mean).all()):  # one value that is not finite makes its mean so
         require_finite(data, where)
-        data = _rescaled(data)
-    return Representation(data, data.mean(dim=0, dtype=torch.float64), eps, where)
-
-
-def _rescaled(data: Tensor) -> Tensor:
-    """Bring the largest value near 1 by a power of two, so that fourth powers neither overflow nor vanish."""
-    exponent = -math.frexp(float(data.abs().max()))[1]
-    return data.double() * 2.0 ** (exponent // 2) * 2.0 ** (exponent - exponent // 2)
+    return Representation(data, mean, eps, where)
 
 
 def _floating(matrix: Matrix, where: str) -> tuple[Tensor, float]:

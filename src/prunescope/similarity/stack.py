@@ -12,10 +12,10 @@ from torch import Tensor
 from prunescope.similarity.representation import Representation
 
 MAX_COLUMNS = 8192
-BUFFER_VALUES = 2**22
+CACHED_VALUES = 2**20
 GRAPHICS_VALUES = 2**27
 GRAM_VALUES = 2**24
-CACHED_ROWS = 384
+PRODUCT_DEPTH = 384
 
 Layers = Sequence[Representation]
 
@@ -39,15 +39,9 @@ class LinearStatistics(NamedTuple):
 
 
 class Stack:
-    """Layers as one wide matrix that is never held whole: a reused buffer takes some rows at a time.
+    """Layers as one wide matrix that is never held whole: a reused buffer takes some rows at a time."""
 
-    Args:
-        layers: of the same examples.
-        chunk: rows that the buffer takes: many, for the product of two stacks.
-        step: rows that are centred at a time: few enough to stay in the cache until their own products are taken.
-    """
-
-    def __init__(self, layers: Layers, chunk: int, step: int) -> None:
+    def __init__(self, layers: Layers, chunk: int) -> None:
         self.layers = layers
         self.widths = [layer.width for layer in layers]
         self.n = layers[0].n
@@ -56,9 +50,8 @@ class Stack:
         self._buffer = self._empty(chunk, sum(self.widths))
         # neighbours of one width are worked on as a batch: small products keep all cores busy together
         self._runs = [list(run) for _, run in groupby(layers, key=lambda layer: layer.width)]
-        self._values = [self._empty(len(run), step, run[0].width) for run in self._runs]
-        self._own = [self._empty(len(run), run[0].width, run[0].width).zero_() for run in self._runs]
-        self._step = step
+        self._values = [self._empty(len(run), chunk, run[0].width) for run in self._runs]
+        self._own: list[Tensor] = []
 
     def fill(self, rows: slice, *, own: bool) -> Tensor:
         """Return the centred rows ``[rows, columns]``; the next call overwrites them.
@@ -66,23 +59,21 @@ class Stack:
         With ``own`` they are added to every layer's product with itself, and the norms of the rows are noted.
         """
         block = self._buffer[: rows.stop - rows.start]
-        for start, part in zip(range(rows.start, rows.stop, self._step), torch.split(block, self._step), strict=True):
-            self._fill_part(part, slice(start, start + len(part)), own=own)
-        return block
-
-    def _fill_part(self, block: Tensor, rows: slice, *, own: bool) -> None:
+        if own and not self._own:
+            self._own = [self._empty(len(run), run[0].width, run[0].width).zero_() for run in self._runs]
         first = column = 0
-        for run, buffer, products in zip(self._runs, self._values, self._own, strict=True):
+        for index, (run, buffer) in enumerate(zip(self._runs, self._values, strict=True)):
             values = buffer[:, : len(block)]
             for layer, part in zip(run, values, strict=True):
                 torch.sub(layer.data[rows], layer.mean, out=part)
             if own:
-                products.baddbmm_(values.transpose(1, 2), values)
+                self._own[index].baddbmm_(values.transpose(1, 2), values)
                 self.norms[first : first + len(run), rows] = torch.linalg.vector_norm(values, dim=2)
             columns = len(run) * run[0].width
             block[:, column : column + columns].view(len(block), len(run), -1).copy_(values.transpose(0, 1))
             first += len(run)
             column += columns
+        return block
 
     def own(self) -> Tensor:
         """Return ``[layers]`` squared Frobenius norms of the products of the layers with themselves."""
@@ -153,12 +144,12 @@ def cross_products(xs: Layers, ys: Layers) -> Iterator[tuple[int, int, Tensor]]:
 def _stacks(xs: Layers, ys: Layers) -> tuple[list[Stack], list[Stack]]:
     groups_x, groups_y = _groups(xs), _groups(ys)
     columns = max(sum(x.width for x in group) for group in groups_x + groups_y)
-    n, on_cpu = xs[0].n, xs[0].data.device.type == "cpu"
-    rows = (BUFFER_VALUES if on_cpu else GRAPHICS_VALUES) // (2 * columns)
-    step = min(n, CACHED_ROWS if on_cpu else max(rows, CACHED_ROWS))
-    chunk = min(n, max(1, rows // step) * step)
-    stacks = [Stack(group, chunk, step) for group in groups_x]
-    return stacks, stacks if ys is xs else [Stack(group, chunk, step) for group in groups_y]
+    on_cpu = xs[0].data.device.type == "cpu"
+    # as many rows as stay in the cache, in the depth a matrix product works with; large steps on a graphics card
+    steps = (CACHED_VALUES if on_cpu else GRAPHICS_VALUES) // (2 * columns * PRODUCT_DEPTH)
+    chunk = min(xs[0].n, max(1, steps) * PRODUCT_DEPTH)
+    stacks = [Stack(group, chunk) for group in groups_x]
+    return stacks, stacks if ys is xs else [Stack(group, chunk) for group in groups_y]
 
 
 def _groups(layers: Layers) -> list[list[Representation]]:
@@ -175,12 +166,12 @@ def _groups(layers: Layers) -> list[list[Representation]]:
 
 
 def _stacked_product(x: Stack, y: Stack, *, own_x: bool, own_y: bool) -> Tensor:
-    product = x.layers[0].mean.new_zeros(sum(x.widths), sum(y.widths))
+    product = x.layers[0].mean.new_empty(sum(x.widths), sum(y.widths))
     for start in range(0, x.n, x.chunk):
         rows = slice(start, min(start + x.chunk, x.n))
         left = x.fill(rows, own=own_x)
         right = left if y is x else y.fill(rows, own=own_y)
-        product.addmm_(left.T, right)
+        product.addmm_(left.T, right, beta=0 if start == 0 else 1)
     return product
 
 

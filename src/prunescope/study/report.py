@@ -12,9 +12,10 @@ import yaml
 from prunescope.data import View
 from prunescope.measures import DEFAULT_BUDGET, judge
 from prunescope.reporting import Failure, Gallery, Material, render, write_figures
+from prunescope.study.files import write_atomically
 from prunescope.study.plan import Plan, plan_study
 from prunescope.study.run import default_store, missing, rows_of, table_of
-from prunescope.study.store import Store, write_atomically
+from prunescope.study.store import Store
 from prunescope.study.study import Reference, Study, load_study
 from prunescope.study.work import SPLIT_SEED, build_network, read_measurement, read_splits, read_state
 from prunescope.training import Prune

@@ -130,6 +130,7 @@ def run(
     place = Store(store or default_store())
     todo = needed(plan, place)
     runner = make_runner(on, place, pick_device(device), workers)
+    place.open()
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
     try:

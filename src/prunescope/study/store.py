@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import platform
 import shutil
 import time
@@ -22,6 +20,7 @@ from torch import Tensor
 import prunescope
 from prunescope.core.config import canonical_json
 from prunescope.core.errors import PrunescopeError
+from prunescope.study.files import flush, sha256_of, write_atomically
 
 FORMAT = 1
 TENSORS, CONTENT, SPEC, MANIFEST = "tensors.safetensors", "content.json", "spec.json", "manifest.json"
@@ -51,7 +50,7 @@ class Store:
         marker = self.root / "store.json"
         if marker.is_file():
             self._check_format(marker)
-        elif self.root.exists() and (not self.root.is_dir() or any(self.root.iterdir())):
+        elif self.root.exists() and not self._is_empty():
             raise PrunescopeError("not a prunescope store", expected="a store or an empty folder", where=str(root))
 
     def folder(self, kind: str, key: str) -> Path:
@@ -116,18 +115,26 @@ class Store:
             self._fill(partial, spec, artefact, seconds, device)
             _rename(partial, target)
         except OSError as error:
-            raise PrunescopeError("the store cannot be written", got=error.strerror, where=str(self.root)) from error
+            raise _unwritable(self.root, error) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
         self.forget_partial(key)
         self.failure_path(key).unlink(missing_ok=True)
 
     def open(self) -> None:
-        """Make the folder and its marker if they are not there yet."""
+        """Make the folder and its marker if they are not there yet.
+
+        Raises:
+            PrunescopeError: when it cannot be made.
+        """
         marker = self.root / "store.json"
         if not marker.is_file():
-            self.root.mkdir(parents=True, exist_ok=True)
-            write_atomically(marker, canonical_json({"format": FORMAT, "prunescope": prunescope.__version__}).encode())
+            about = {"format": FORMAT, "prunescope": prunescope.__version__}
+            try:
+                self.root.mkdir(parents=True, exist_ok=True)
+                write_atomically(marker, canonical_json(about).encode())
+            except OSError as error:
+                raise _unwritable(self.root, error) from None
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """Return the manifest of an artefact that is there."""
@@ -196,13 +203,17 @@ class Store:
         """Return what killed writers left behind; harmless."""
         return sorted([*self.root.glob("*/??/.*.tmp"), *self.root.glob("partial/.*.tmp"), *self.root.glob(".*.tmp")])
 
+    def _is_empty(self) -> bool:
+        """Return whether nothing but what a writer killed at its very beginning left is there."""
+        return self.root.is_dir() and all(path.name.startswith(".store.json.") for path in self.root.iterdir())
+
     def _fill(self, folder: Path, spec: str, artefact: Artefact, seconds: float, device: str) -> None:
         if artefact.tensors:
             save_file({n: t.detach().cpu().contiguous() for n, t in artefact.tensors.items()}, folder / TENSORS)
         if artefact.content:
             (folder / CONTENT).write_text(canonical_json(artefact.content), "utf-8")
         (folder / SPEC).write_text(spec, "utf-8")
-        files = {p.name: {"bytes": p.stat().st_size, "sha256": _sha256(p)} for p in sorted(folder.iterdir())}
+        files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(folder.iterdir())}
         manifest = {
             "files": files,
             "seconds": round(seconds, 4),
@@ -216,8 +227,8 @@ class Store:
         }
         (folder / MANIFEST).write_text(canonical_json(manifest), "utf-8")
         for path in folder.iterdir():
-            _flush(path)
-        _flush(folder)
+            flush(path)
+        flush(folder)
 
     def _check_format(self, marker: Path) -> None:
         try:
@@ -234,48 +245,28 @@ class Store:
             )
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write a file so that a reader sees the old content or the new, never a part."""
-    draft = path.with_name(f".{path.name}.{uuid.uuid4().hex[:8]}.tmp")
-    try:
-        draft.write_bytes(data)
-        _flush(draft)
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
 def _rename(partial: Path, target: Path) -> None:
     try:
         partial.rename(target)
     except OSError:
         if not (target / MANIFEST).is_file():
             raise
-    _flush(target.parent)
-
-
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    flush(target.parent)
 
 
 def _what_is_wrong(folder: Path) -> str:
     try:
         files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
         for name, entry in files.items():
-            if _sha256(folder / name) != entry["sha256"]:
+            if sha256_of(folder / name) != entry["sha256"]:
                 return f"{name}: checksum differs"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"unreadable: {error}"
     return ""
+
+
+def _unwritable(root: Path, error: OSError) -> PrunescopeError:
+    return PrunescopeError("the store cannot be written", got=error.strerror, where=str(root))
 
 
 def _damaged(problem: str, got: object, folder: Path) -> PrunescopeError:
