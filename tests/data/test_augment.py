@@ -26,14 +26,15 @@ def test_every_augmentation_keeps_type_shape_and_argument_and_follows_its_seed(n
     assert result.dtype == dtype and result.shape == shape and result.is_contiguous()
     assert torch.equal(given, before)
     assert torch.equal(result, augment(given, generator(1)))
-    if shape[0] > 1:
+    if shape[0] > 1 and (shape[1] == 3 or name != "grayscale"):
         assert not torch.equal(result, augment(given, generator(2)))
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.names())
-def test_the_same_seed_changes_uint8_and_float_alike(name):
+def test_the_same_seed_changes_uint8_and_float_alike_to_half_a_grey_level(name):
     augment, given = AUGMENTATIONS.build(name), images((20, 3, 6, 6))
-    assert torch.equal(augment(given, generator()).float(), augment(given.float(), generator()))
+    difference = augment(given, generator()).float() - 255 * augment(given / 255, generator())
+    assert difference.abs().max() <= 0.5001
 
 
 @pytest.mark.parametrize("name", AUGMENTATIONS.names())

@@ -4,15 +4,24 @@ import pytest
 import torch
 from torch import nn
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.pruning import CRITERIA, Budget, Evidence, Mask, choose
 
 UNSTRUCTURED = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "weight"]
+NODES = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "node"]
 
 
 @pytest.fixture
 def net():
     torch.manual_seed(0)
     return nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 10))
+
+
+@pytest.fixture
+def mlp():
+    torch.manual_seed(0)
+    layers = [nn.Flatten(), nn.Linear(64, 20), nn.ReLU(), nn.Dropout(), nn.Linear(20, 11), nn.Tanh(), nn.Linear(11, 10)]
+    return nn.Sequential(*layers)
 
 
 @pytest.fixture
@@ -44,6 +53,54 @@ def test_exact_counts_subset_purity_and_determinism(name, sparsity, scope, net, 
     assert net.training
 
 
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("sparsity", [0.0, 0.37, 0.81])
+@pytest.mark.parametrize("name", NODES)
+def test_exact_counts_of_nodes_subset_purity_and_determinism(name, sparsity, scope, mlp, evidence):
+    criterion = CRITERIA.get(name)()
+    before = {key: value.clone() for key, value in mlp.state_dict().items()}
+    first = Mask.full(mlp)
+    budget = Budget.of_total(criterion.counts(mlp, first), sparsity=sparsity, scope=scope)
+    some = choose(criterion, mlp, first, budget, evidence)
+    assert some == choose(criterion, mlp, first, budget, evidence)
+    widths = {"1.weight": 20, "4.weight": 11}
+    kept = {n: int((some[n].any(1)).sum()) for n in widths}
+    if scope == "layer":
+        assert kept == {n: width - round(sparsity * width) for n, width in widths.items()}
+    else:
+        assert sum(kept.values()) == 31 - round(sparsity * 31)
+        assert all(abs(kept[n] - 31 * (1 - sparsity) * width / 31) <= 1 for n, width in widths.items())
+    for n, after in {"1.weight": "4.weight", "4.weight": "6.weight"}.items():
+        assert torch.equal(some[n].any(1), some[after].any(0))  # incoming row and outgoing column go together
+    assert some["4.weight"].sum() == kept["1.weight"] * kept["4.weight"]
+    again = Budget.of_remaining(criterion.counts(mlp, some), remove=0.2, scope=scope)
+    assert choose(criterion, mlp, some, again, evidence).within(some)
+    assert all(torch.equal(value, before[key]) for key, value in mlp.state_dict().items())
+    assert all(p.grad is None for p in mlp.parameters())
+    assert mlp.training
+
+
+@pytest.mark.parametrize("name", NODES)
+def test_a_budget_that_empties_a_layer_is_refused(name, mlp, evidence):
+    criterion = CRITERIA.get(name)()
+    counts = criterion.counts(mlp, Mask.full(mlp))
+    with pytest.raises(PrunescopeError, match="empties a layer"):
+        choose(criterion, mlp, Mask.full(mlp), Budget.of_total(counts, sparsity=0.98, scope="global"), evidence)
+
+
+@pytest.mark.parametrize("name", CRITERIA.names())
+def test_a_budget_in_another_unit_is_refused(name, net, mlp, evidence):
+    criterion = CRITERIA.get(name)()
+    subject = mlp if criterion.unit == "node" else net
+    for budget in (
+        Budget(counts={"": 10**6}, scope="global"),
+        Budget(counts={"": -1}, scope="global"),
+        Budget(counts={"elsewhere": 1}, scope="layer"),
+    ):
+        with pytest.raises(PrunescopeError, match=f"in {criterion.unit}s"):
+            choose(criterion, subject, Mask.full(subject), budget, evidence)
+
+
 @pytest.mark.parametrize("name", CRITERIA.names())
 def test_criteria_that_look_at_data_say_so(name, net):
     criterion = CRITERIA.get(name)()
@@ -51,5 +108,12 @@ def test_criteria_that_look_at_data_say_so(name, net):
     if criterion.needs_data:
         with pytest.raises(ValueError, match="looks at data"):
             criterion(net, mask, Budget.of_total(mask, sparsity=0.5), Evidence())
+        for shape in ((0, 1, 8, 8), (3, 1, 8, 7), (3, 2, 8, 8)):
+            fitting = nn.Sequential(nn.Flatten(), nn.Linear(64, 5), nn.ReLU(), nn.Linear(5, 10))
+            wrong = Evidence(images=torch.zeros(shape), labels=torch.zeros(shape[0], dtype=torch.int64))
+            whole = Mask.full(fitting)
+            budget = Budget.of_total(criterion.counts(fitting, whole), sparsity=0.5)
+            with pytest.raises(PrunescopeError, match=r"no images|cannot take these images"):
+                choose(criterion, fitting, whole, budget, wrong)
     elif criterion.unit == "weight":
         assert criterion(net, mask, Budget.of_total(mask, sparsity=0.5), Evidence()).kept == mask.total // 2

@@ -4,11 +4,12 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
+from torch import nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import constant
 from prunescope.data import Normalization
-from prunescope.pruning import Mask, prune
+from prunescope.pruning import Mask, State, prune
 from prunescope.training import Feed, train
 from prunescope.training.objectives import CrossEntropy
 from prunescope.training.optimizers import OPTIMIZERS
@@ -120,6 +121,32 @@ def test_the_first_step_of_sgd_equals_the_gradient_computed_by_hand(data, state)
     for name in ("0.weight", "5.weight", "5.bias"):
         expected = state.weights[name] - 0.1 * dict(net.named_parameters())[name].grad
         torch.testing.assert_close(after.weights[name], expected)
+
+
+class Viewing(nn.Module):
+    """A network whose ``view`` works in one memory layout only."""
+
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(1, 3, 3)
+        self.fc = nn.Linear(12, 3)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.fc(x.view(len(x), -1))
+
+
+def test_a_network_that_cannot_take_channels_last_trains_all_the_same(data):
+    net = Viewing()
+    arguments = {"objective": CrossEntropy(), "schedule": constant(), "optimizer": OPTIMIZERS.build({"sgd": 0.1})}
+    after = train(net, State.of(net, seed=0), feed(data), until=4, **arguments)
+    assert not torch.equal(after.weights["conv.weight"], State.of(Viewing(), seed=0).weights["conv.weight"])
+
+
+def test_a_state_holds_plain_contiguous_tensors(data, state):
+    after = trained(data, state, 3)
+    assert after.optimizer
+    assert all(tensor.is_contiguous() for part in (after.weights, after.optimizer) for tensor in part.values())
 
 
 def test_frozen_names_stay_bit_equal_statistics_included(data, state):

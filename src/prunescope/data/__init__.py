@@ -3,24 +3,30 @@
 from prunescope.data.augment import AUGMENTATIONS, Augmentation, Crop, Flip
 from prunescope.data.dataset import SOURCES, Dataset, Source
 from prunescope.data.normalize import Normalization
+from prunescope.data.recolor import ColorJitter, Grayscale
 from prunescope.data.shifts.shift import SHIFTS, Shift
 from prunescope.data.sources import Arrays, Cifar10, Digits, Hub, Mnist, resolve_source
 from prunescope.data.view import View, split_validation
+from prunescope.data.warp import Affine, ResizedCrop
 
 __all__ = [
     "AUGMENTATIONS",
     "SHIFTS",
     "SOURCES",
+    "Affine",
     "Arrays",
     "Augmentation",
     "Cifar10",
+    "ColorJitter",
     "Crop",
     "Dataset",
     "Digits",
     "Flip",
+    "Grayscale",
     "Hub",
     "Mnist",
     "Normalization",
+    "ResizedCrop",
     "Shift",
     "Source",
     "View",

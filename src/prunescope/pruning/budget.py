@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
@@ -14,6 +15,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.pruning.mask import Mask
 
 Scope = Literal["global", "layer"]
+Counts = Mapping[str, tuple[int, int]]
 WHOLE = ""
 
 
@@ -21,35 +23,59 @@ WHOLE = ""
 class Budget:
     """Exact survivor counts: one for the whole network (name ``""``), or one for each tensor.
 
+    What is counted (weights, filters, nodes) is the criterion's unit: a mask counts weights, other units come as
+    ``{name: (alive, total)}``, see :meth:`prunescope.pruning.Criterion.counts`.
+
     Example:
         >>> mask = Mask({"a": torch.ones(10, dtype=torch.bool), "b": torch.ones(5, dtype=torch.bool)})
         >>> Budget.of_total(mask, sparsity=0.5, scope="global").counts
         {'': 7}
         >>> Budget.of_total(mask, sparsity=0.5, scope="layer").counts
         {'a': 5, 'b': 3}
+        >>> Budget.of_total({"a": (500, 500)}, sparsity=1 - 226 / 500, scope="layer").counts
+        {'a': 226}
     """
 
     counts: Mapping[str, int]
     scope: Scope
 
     @staticmethod
-    def of_total(mask: Mask, *, sparsity: float, scope: Scope = "global") -> Budget:
-        """Remove ``round(sparsity · n)`` of all n entries, those already pruned included."""
+    def of_total(units: Mask | Counts, *, sparsity: float, scope: Scope = "global") -> Budget:
+        """Remove ``round(sparsity · n)`` of all n units, those already pruned included."""
         checked_fraction(sparsity)
-        sizes = _sizes(mask, scope)
-        return _feasible(mask, {name: n - round(sparsity * n) for name, (_, n) in sizes.items()}, scope)
+        sizes = _sizes(units, scope)
+        return _feasible(sizes, {name: n - round(sparsity * n) for name, (_, n) in sizes.items()}, scope)
 
     @staticmethod
-    def of_remaining(mask: Mask, *, remove: float, scope: Scope = "global") -> Budget:
-        """Remove ``round(remove · r)`` of the r entries that are still alive."""
+    def of_remaining(units: Mask | Counts, *, remove: float, scope: Scope = "global") -> Budget:
+        """Remove ``round(remove · r)`` of the r units that are still alive."""
         checked_fraction(remove)
-        sizes = _sizes(mask, scope)
-        return _feasible(mask, {name: r - round(remove * r) for name, (r, _) in sizes.items()}, scope)
+        sizes = _sizes(units, scope)
+        return _feasible(sizes, {name: r - round(remove * r) for name, (r, _) in sizes.items()}, scope)
 
     @property
     def kept(self) -> int:
         """Survivors in all."""
         return sum(self.counts.values())
+
+    def shared_out(self, counts: Counts) -> dict[str, int]:
+        """Return the survivors of each layer, for criteria that choose layer by layer.
+
+        A global budget keeps the same share of what is alive in every layer; the survivors that rounding down
+        leaves over go to the largest remainders (then to the earlier layer), so that the total is exact.
+
+        Example:
+            >>> Budget(counts={"": 7}, scope="global").shared_out({"a": (10, 10), "b": (5, 5)})
+            {'a': 5, 'b': 2}
+        """
+        if self.scope == "layer":
+            return dict(self.counts)
+        alive = {name: kept for name, (kept, _) in counts.items()}
+        total = max(sum(alive.values()), 1)
+        shares = {name: divmod(self.kept * units, total) for name, units in alive.items()}
+        left = self.kept - sum(whole for whole, _ in shares.values())
+        first = sorted(shares, key=lambda name: -shares[name][1])[:left]
+        return {name: whole + (name in first) for name, (whole, _) in shares.items()}
 
 
 def checked_fraction(sparsity: float) -> float:
@@ -72,9 +98,7 @@ def select_top(scores: Mapping[str, Tensor], mask: Mask, budget: Budget) -> Mask
     Raises:
         PrunescopeError: for a score that is NaN.
     """
-    for name, score in scores.items():
-        if bool(torch.isnan(score).any()):
-            raise PrunescopeError("a score is NaN", where=name, remedy="Check the weights and the data for NaN")
+    _refuse_nan(scores)
     groups = [list(scores)] if budget.scope == "global" else [[name] for name in scores]
     chosen: dict[str, Tensor] = {}
     for names in groups:
@@ -85,6 +109,108 @@ def select_top(scores: Mapping[str, Tensor], mask: Mask, budget: Budget) -> Mask
         parts = torch.split(kept, [scores[name].numel() for name in names])
         chosen |= {name: part.view(scores[name].shape) for name, part in zip(names, parts, strict=True)}
     return Mask(chosen)
+
+
+def select_rows(scores: Mapping[str, Tensor], mask: Mask, budget: Budget) -> Mask:
+    """Keep the highest scores of each row (the incoming edges of one node), the same number in every row.
+
+    A layer's survivors (see :meth:`Budget.shared_out`) are dealt to its rows by :func:`row_counts`. Ties are kept in
+    order of index.
+
+    Args:
+        scores: by parameter name; same shapes as the mask, rows first.
+        mask: what may be kept.
+        budget: how many.
+
+    Raises:
+        PrunescopeError: for a score that is NaN.
+    """
+    _refuse_nan(scores)
+    counts = budget.shared_out(mask.counts())
+    chosen: dict[str, Tensor] = {}
+    for name, score in scores.items():
+        alive = mask[name].flatten(1).to(score.device)
+        kept = highest_of_rows(score.flatten(1), alive, row_counts(alive.sum(1), counts[name]))
+        chosen[name] = kept.view(score.shape)
+    return Mask(chosen)
+
+
+def row_counts(alive: Tensor, count: int) -> Tensor:
+    """Return how many of ``count`` survivors each row gets: as equal as the ``alive`` entries of the rows allow.
+
+    What cannot be dealt equally goes to the earlier rows, one each.
+
+    Example:
+        >>> row_counts(torch.tensor([9, 9, 1, 9]), 8).tolist()
+        [3, 2, 1, 2]
+    """
+    levels = range(int(alive.max()) + 1)
+    level = bisect_right(levels, count, key=lambda level: int(alive.clamp(max=level).sum())) - 1
+    counts = alive.clamp(max=level)
+    counts[(alive > level).nonzero().flatten()[: count - int(counts.sum())]] += 1
+    return counts
+
+
+def highest_of_rows(scores: Tensor, alive: Tensor, take: Tensor) -> Tensor:
+    """Return the bool ``[rows, columns]`` of the ``take`` highest alive scores in each row; ties to the earlier."""
+    order = scores.argsort(dim=1, descending=True, stable=True)
+    alive_first = alive.gather(1, order).to(torch.uint8).argsort(dim=1, descending=True, stable=True)
+    order = order.gather(1, alive_first)
+    wanted = torch.arange(scores.shape[1], device=scores.device) < take[:, None]
+    return torch.zeros_like(alive).scatter(1, order, wanted)
+
+
+def nodes_for_edges(edges: int, *, inputs: int, hidden: int, outputs: int) -> int:
+    r"""Return the nodes that cost as many weights as ``edges`` incoming edges kept of each of all ``hidden`` nodes.
+
+    $\lceil K (e + M) / (N + M) \rceil$ for N inputs, K hidden nodes and M outputs: edge pruning leaves K·e incoming
+    and all K·M outgoing weights, a node costs N + M.
+
+    Raises:
+        PrunescopeError: for edges outside [0, inputs], or a layer without units.
+
+    Source: Acharyya et al., Statistical Mechanical Analysis of Neural Network Pruning, UAI 2021.
+
+    Example:
+        >>> nodes_for_edges(78, inputs=784, hidden=500, outputs=500)
+        226
+    """
+    _checked_parity(edges, inputs, "edges", inputs, hidden, outputs)
+    return -(-hidden * (edges + outputs) // (inputs + outputs))
+
+
+def edges_for_nodes(nodes: int, *, inputs: int, hidden: int, outputs: int) -> int:
+    r"""Return the incoming edges of each hidden node that cost as many weights as ``nodes`` nodes kept whole.
+
+    $(k (N + M) - K M) / K$, halves rounded up; the inverse of :func:`nodes_for_edges` up to rounding.
+
+    Raises:
+        PrunescopeError: for nodes outside [1, hidden], a layer without units, and for so few nodes that the
+            outgoing weights of edge pruning alone cost more.
+
+    Source: Acharyya et al., Statistical Mechanical Analysis of Neural Network Pruning, UAI 2021.
+
+    Example:
+        >>> [edges_for_nodes(k, inputs=500, hidden=6, outputs=1) for k in (1, 2, 3)]
+        [83, 166, 250]
+    """
+    _checked_parity(nodes, hidden, "nodes", inputs, hidden, outputs)
+    spare = nodes * (inputs + outputs) - hidden * outputs
+    if spare < 0 or nodes < 1:
+        expected = f"at least {-(-hidden * outputs // (inputs + outputs))} nodes"
+        raise PrunescopeError("these nodes cost less than the outgoing weights alone", expected=expected, got=nodes)
+    return (2 * spare + hidden) // (2 * hidden)
+
+
+def _checked_parity(count: int, most: int, what: str, *sizes: int) -> None:
+    if min(sizes) < 1 or not 0 <= count <= most:
+        raise PrunescopeError(f"{what} out of range", expected=f"0 to {most}, layers with units", got=(count, *sizes))
+
+
+def _refuse_nan(scores: Mapping[str, Tensor]) -> None:
+    for name, score in scores.items():
+        if bool(torch.isnan(score).any()):
+            raise PrunescopeError("a score is NaN", where=name, remedy="Check the weights and the data for NaN")
 
 
 def _keep_highest(scores: Tensor, alive: Tensor, count: int) -> Tensor:
@@ -102,12 +228,15 @@ def _keep_highest(scores: Tensor, alive: Tensor, count: int) -> Tensor:
     return kept
 
 
-def _sizes(mask: Mask, scope: Scope) -> dict[str, tuple[int, int]]:
-    return {WHOLE: (mask.kept, mask.total)} if scope == "global" else mask.counts()
+def _sizes(units: Mask | Counts, scope: Scope) -> Counts:
+    counts = units.counts() if isinstance(units, Mask) else units
+    if scope == "layer":
+        return counts
+    return {WHOLE: (sum(alive for alive, _ in counts.values()), sum(total for _, total in counts.values()))}
 
 
-def _feasible(mask: Mask, counts: dict[str, int], scope: Scope) -> Budget:
-    for name, (alive, total) in _sizes(mask, scope).items():
+def _feasible(sizes: Counts, counts: dict[str, int], scope: Scope) -> Budget:
+    for name, (alive, total) in sizes.items():
         if counts[name] > alive:
             raise PrunescopeError(
                 "more is pruned already than the target asks for",

@@ -48,6 +48,10 @@ class Criterion(Member, ABC):
     unit: ClassVar[Unit] = "weight"
     needs_data: ClassVar[bool] = False
 
+    def counts(self, net: nn.Module, mask: Mask) -> dict[str, tuple[int, int]]:
+        """Return ``{tensor: (alive, total)}`` in this criterion's unit: what its budget counts."""
+        return mask.counts()
+
     @abstractmethod
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return a mask inside ``mask`` with exactly the budget's counts."""
@@ -60,15 +64,27 @@ def choose(criterion: Criterion, net: nn.Module, mask: Mask, budget: Budget, evi
     """Call a criterion and check what it returns: a subset, with exact counts, of finite weights.
 
     Raises:
-        PrunescopeError: for weights that are not finite.
+        PrunescopeError: for weights that are not finite, and for a budget in another unit than the criterion's.
     """
     weights = dict(net.named_parameters())
     for name in mask:
         if not bool(torch.isfinite(weights[name]).all()):
             raise PrunescopeError("weights are not finite", where=name, remedy="A diverged network cannot be pruned")
+    alive = _alive(criterion, net, mask, budget)
+    if alive.keys() != budget.counts.keys() or any(not 0 <= budget.counts[n] <= alive[n] for n in alive):
+        raise PrunescopeError(
+            f"the budget does not count what is there, in {criterion.unit}s",
+            expected=f"at most {alive}",
+            got=dict(budget.counts),
+            where=criterion.member_name,
+        )
     chosen = criterion(net, mask, budget, evidence)
     assert chosen.within(mask), f"{criterion!r} revived pruned weights"
-    if criterion.unit == "weight":
-        counts = {WHOLE: chosen.kept} if budget.scope == "global" else {n: k for n, (k, _) in chosen.counts().items()}
-        assert counts == dict(budget.counts), f"{criterion!r} kept {counts}, budget {budget}"
+    counts = _alive(criterion, net, chosen, budget)
+    assert counts == dict(budget.counts), f"{criterion!r} kept {counts}, budget {budget}"
     return chosen
+
+
+def _alive(criterion: Criterion, net: nn.Module, mask: Mask, budget: Budget) -> dict[str, int]:
+    counts = {name: kept for name, (kept, _) in criterion.counts(net, mask).items()}
+    return {WHOLE: sum(counts.values())} if budget.scope == "global" else counts

@@ -32,13 +32,14 @@ def prune(
     """Choose which weights of ``net`` survive; the network is not changed (``mask.apply_(net)`` does that).
 
     Exactly ``round(sparsity · n)`` of the n prunable weights (Conv and Linear weights) are removed, those that
-    ``mask`` already prunes included; with ``scope="layer"`` in every tensor.
+    ``mask`` already prunes included; with ``scope="layer"`` in every tensor. For criteria that remove nodes or
+    filters, n counts those.
 
     Args:
         net: any module with Conv or Linear weights.
         criterion: a name in ``prunescope list criteria``.
         sparsity: fraction pruned, 0 ≤ sparsity < 1.
-        scope: ``"global"`` ranks all weights together, ``"layer"`` each tensor by itself.
+        scope: ``"global"`` counts the whole network together, ``"layer"`` each tensor by itself.
         mask: a mask to prune further.
         data: ``(images, labels)`` or batches of them, for criteria that look at data.
         ignore: module names or patterns (``fnmatch``) that are left whole and not counted.
@@ -59,8 +60,8 @@ def prune(
     checked_fraction(sparsity)
     chooser = CRITERIA.build({criterion: options})
     start = _considered(Mask.full(net) if mask is None else mask, net, ignore)
-    budget = Budget.of_total(start, sparsity=sparsity, scope=scope)
     images, labels = _joined(data)
+    budget = Budget.of_total(chooser.counts(net, start), sparsity=sparsity, scope=scope)
     return choose(chooser, net, start, budget, Evidence(seed=seed, images=images, labels=labels))
 
 

@@ -6,11 +6,12 @@ import hypothesis.strategies as st
 import pytest
 import torch
 from hypothesis import given, settings
+from torch import nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import cubic_sparsity
-from prunescope.pruning import Mask
-from prunescope.training import STAGES, parse_recipes
+from prunescope.pruning import CRITERIA, Magnitude, Random, State
+from prunescope.training import STAGES, Gradual, parse_recipes
 from prunescope.training.stages.gradual import cubic_budget, event_steps
 from tests.training.conftest import small_net
 from tests.training.test_loop import FIERCE, same
@@ -63,11 +64,11 @@ def test_the_published_targets_have_the_shape_of_a_cubic():
     scope=st.sampled_from(["global", "layer"]),
 )  # fmt: skip
 def test_survivors_fall_from_what_is_there_to_the_exact_count(sizes, kept, final, begin, length, every, scope):
-    start = Mask({str(i): torch.arange(n) < math.ceil(kept * n) for i, n in enumerate(sizes)})
+    start = {str(i): (math.ceil(kept * n), n) for i, n in enumerate(sizes)}
     end = begin + length
     budgets = [cubic_budget(start, step, begin, end, final, scope) for step in event_steps(begin, end, every)]
-    groups = {"": start.total} if scope == "global" else {name: n for name, (_, n) in start.counts().items()}
-    alive = {"": start.kept} if scope == "global" else {name: k for name, (k, _) in start.counts().items()}
+    groups = {"": sum(sizes)} if scope == "global" else {name: n for name, (_, n) in start.items()}
+    alive = {"": sum(k for k, _ in start.values())} if scope == "global" else {n: k for n, (k, _) in start.items()}
     for name, n in groups.items():
         counts = [budget.counts[name] for budget in budgets]
         assert counts[0] == alive[name]
@@ -109,6 +110,21 @@ def test_interrupted_after_any_epoch_equals_uninterrupted_bit_for_bit(changes, s
     for _, partial in seen:
         resumed = act(spec(**changes), state, replace(context, resume=partial))
         assert same(resumed.weights, whole.weights) and resumed.mask == whole.mask
+
+
+def test_what_a_criterion_draws_differs_between_networks_and_between_events(state, context):
+    drawn = spec(criterion="random", train={**TRAIN, "optimizer": {"sgd": {"lr": 1e-6}}})
+    first, again, other = (act(drawn, replace(state, seed=seed), context).mask for seed in (1, 1, 2))
+    assert first == again != other
+    seeds = []
+
+    class Noting(Random):
+        def __call__(self, net, mask, budget, evidence):
+            seeds.append(evidence.seed)
+            return super().__call__(net, mask, budget, evidence)
+
+    Gradual.model_construct(**{**dict(STAGES.build(drawn)), "criterion": Noting()})(state, context)
+    assert len(set(seeds)) == len(seeds) == 5
 
 
 def test_an_event_at_the_end_of_training_is_the_last_act(state, context):
@@ -153,13 +169,10 @@ def test_levels_of_a_recipe_give_the_final_sparsity():
 
 def test_a_network_that_looks_at_data_to_choose_is_left_in_training_mode_with_its_statistics(state, context, data):
     """A criterion that runs the network inside training must not disturb it."""
-    from prunescope.pruning import Budget, Magnitude
-    from prunescope.training.stages.gradual import Gradual
-
     seen = []
 
     class Looking(Magnitude):
-        def __call__(self, net, mask, budget: Budget, evidence):
+        def __call__(self, net, mask, budget, evidence):
             seen.append(net.training)
             net(context.normalization(data.images))
             torch.rand(3)
@@ -169,6 +182,21 @@ def test_a_network_that_looks_at_data_to_choose_is_left_in_training_mode_with_it
     looking = Gradual.model_construct(**{**dict(plain), "criterion": Looking()})
     assert same(looking(state, context).weights, plain(state, context).weights)
     assert seen == [False] * 5
+
+
+NODES = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "node" and not CRITERIA.get(name).needs_data]
+
+
+@pytest.mark.parametrize("criterion", NODES)
+def test_nodes_are_counted_in_nodes(criterion, context):
+    net = nn.Sequential(nn.Flatten(), nn.Linear(16, 12), nn.ReLU(), nn.Linear(12, 3))
+    state, own = State.of(net, seed=0), replace(context, build=lambda: net)
+    after = act(spec(criterion=criterion, sparsity=0.5), state, own)
+    assert int(after.mask["1.weight"].any(1).sum()) == 6
+    pruned = act({"prune": {"criterion": criterion, "sparsity": 0.25}}, state, own)
+    assert int(pruned.mask["1.weight"].any(1).sum()) == 9
+    again = act({"prune": {"criterion": criterion, "remove": 0.25, "of": "total"}}, pruned, own)
+    assert int(again.mask["1.weight"].any(1).sum()) == 6
 
 
 @pytest.mark.parametrize(

@@ -33,6 +33,14 @@ def test_measuring_every_epoch_changes_no_bit_of_the_result_nor_of_the_ambient_r
     assert len(seen) == 5
 
 
+def test_measuring_leaves_frozen_statistics_alone(state, context):
+    frozen = act({"freeze": 0.45}, state, context)
+    plain, _ = run(frozen, context)
+    watched, _ = run(frozen, context, track=["train"])
+    assert same(watched.weights, plain.weights)
+    assert all(torch.equal(watched.weights[name], state.weights[name]) for name in frozen.frozen)
+
+
 def test_what_is_tracked_is_what_the_state_of_that_epoch_gives(state, context, data):
     _, seen = run(state, context, track=["train", "validation"])
     for epoch, reached in seen:

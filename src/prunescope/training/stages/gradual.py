@@ -13,10 +13,10 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import DurationField, cubic_sparsity
 from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Magnitude, Mask, State, choose
-from prunescope.pruning.budget import WHOLE, Scope
+from prunescope.pruning.budget import WHOLE, Counts, Scope
 from prunescope.training.learning_rate import surely_longer
 from prunescope.training.loop import Event
-from prunescope.training.stages.prune import gather
+from prunescope.training.stages.prune import gather, pruned_share
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
 from prunescope.training.stages.targets import Patterns, changeable
 from prunescope.training.stages.train import Train
@@ -32,17 +32,30 @@ def event_steps(begin: int, end: int, every: int) -> tuple[int, ...]:
     return tuple(dict.fromkeys((*range(begin, end, every), end)))
 
 
-def cubic_budget(start: Mask, step: int, begin: int, end: int, final: float, scope: Scope) -> Budget:
-    """Return how many weights survive at ``step`` on the cubic way from the mask at the start to ``final``.
+def cubic_budget(start: Counts, step: int, begin: int, end: int, final: float, scope: Scope) -> Budget:
+    """Return how many survive at ``step`` on the cubic way from what is alive at the start to ``final``.
 
-    Of n entries, r of them alive at the start, ``n − round(s · n)`` survive, with s the cubic target from 1 − r/n
-    to ``final``: for the whole network, or for each tensor by itself. At ``end`` s is ``final`` exactly.
+    Of n, r of them alive at the start, ``n − round(s · n)`` survive, with s the cubic target from 1 − r/n to
+    ``final``: of the whole network, or of each tensor by itself. At ``end`` s is ``final`` exactly.
+
+    Args:
+        start: ``{tensor: (alive, total)}``.
+        step: of training.
+        begin: where the way begins.
+        end: where it ends.
+        final: sparsity there.
+        scope: what is counted together.
 
     Raises:
         PrunescopeError: when more is pruned already than ``final`` asks for.
+
+    Example:
+        >>> cubic_budget({"a": (100, 100)}, 5, begin=0, end=10, final=0.8, scope="layer").counts
+        {'a': 30}
     """
     Budget.of_total(start, sparsity=final, scope=scope)
-    sizes = {WHOLE: (start.kept, start.total)} if scope == "global" else start.counts()
+    whole = {WHOLE: (sum(alive for alive, _ in start.values()), sum(total for _, total in start.values()))}
+    sizes = whole if scope == "global" else start
     targets = {name: cubic_sparsity(step, begin, end, final, 1 - alive / n) for name, (alive, n) in sizes.items()}
     return Budget(counts={name: n - round(targets[name] * n) for name, (_, n) in sizes.items()}, scope=scope)
 
@@ -122,9 +135,10 @@ class Gradual(Stage):
         if end > total:
             raise _late(total, end)
         start = changeable(state, self.ignore, "gradual")
-        final = self.sparsity_after(start.sparsity)
+        counts = self.criterion.counts(state.load_into(context.build()), start)
+        final = self.sparsity_after(pruned_share(counts))
         steps = event_steps(begin, end, self.every.steps(per_epoch))
-        budgets = {step: cubic_budget(start, step, begin, end, final, self.scope) for step in steps}
+        budgets = {step: cubic_budget(counts, step, begin, end, final, self.scope) for step in steps}
         seeds = {step: derived_seed(state.seed, "prune", self.criterion.member_name, step) for step in steps}
 
         def thin(step: int, net: nn.Module, mask: Mask) -> Mask:

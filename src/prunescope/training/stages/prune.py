@@ -9,7 +9,7 @@ from pydantic import model_validator
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Evidence, Mask, State, choose
-from prunescope.pruning.budget import Scope
+from prunescope.pruning.budget import Counts, Scope
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
 from prunescope.training.stages.targets import Patterns, changeable
 
@@ -18,7 +18,8 @@ from prunescope.training.stages.targets import Patterns, changeable
 class Prune(Stage):
     """Shrink the mask to ``sparsity`` of all prunable weights, or remove a share of what remains.
 
-    Frozen tensors and those that ``ignore`` names are left as they are and not counted.
+    Frozen tensors and those that ``ignore`` names are left as they are and not counted. Criteria that remove nodes
+    or filters count those.
 
     Attributes:
         criterion: chooses the survivors.
@@ -67,15 +68,24 @@ class Prune(Stage):
 
     def __call__(self, state: State, context: Context) -> State:
         """Return the state under the chosen mask."""
-        net = state.load_into(context.build())
-        part = changeable(state, self.ignore, "prune")
-        if self.remove is not None and self.of == "remaining":
-            budget = Budget.of_remaining(part, remove=self.remove, scope=self.scope)
-        else:
-            budget = Budget.of_total(part, sparsity=self.sparsity_after(part.sparsity), scope=self.scope)
         seed = derived_seed(state.seed, "prune", self.criterion.member_name)
-        chosen = choose(self.criterion, net, part, budget, gather(self.criterion, seed, context))
-        return state.with_mask(Mask({**state.mask, **chosen}))
+        evidence = gather(self.criterion, seed, context)
+        net = state.load_into(context.build())
+        if evidence.images is not None:
+            net.to(evidence.images.device)
+        part = changeable(state, self.ignore, "prune")
+        counts = self.criterion.counts(net, part)
+        if self.remove is not None and self.of == "remaining":
+            budget = Budget.of_remaining(counts, remove=self.remove, scope=self.scope)
+        else:
+            budget = Budget.of_total(counts, sparsity=self.sparsity_after(pruned_share(counts)), scope=self.scope)
+        chosen = choose(self.criterion, net, part, budget, evidence)
+        return state.with_mask(Mask({**state.mask, **{name: kept.cpu() for name, kept in chosen.items()}}))
+
+
+def pruned_share(counts: Counts) -> float:
+    """Return the share of what is counted that is pruned."""
+    return 1 - sum(alive for alive, _ in counts.values()) / sum(total for _, total in counts.values())
 
 
 def gather(criterion: Criterion, seed: int, context: Context) -> Evidence:

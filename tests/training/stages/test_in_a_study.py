@@ -1,0 +1,129 @@
+"""Stages as nodes of a study: planned, stored, cut off and resumed."""
+
+import copy
+
+import pytest
+import torch
+
+from prunescope.study.plan import plan_study
+from prunescope.study.run import run
+from prunescope.study.store import Store
+from prunescope.study.study import load_study
+from prunescope.study.work import read_state
+from prunescope.training import regrowth
+
+TRAIN = {"until": "2ep", "batch": 64, "optimizer": {"sgd": {"lr": 0.05, "momentum": 0.9}}}
+WATCHED = {"train": TRAIN | {"track": ["validation", "weights"]}}
+GRADUAL = {
+    "gradual": {"train": TRAIN | {"until": "6ep"}, "begin": "1ep", "end": "4ep", "every": "7it", "sparsity": 0.9}
+}
+RAW = {
+    "name": "life", "data": "digits", "model": {"mlp": {"hidden": [8, 8]}}, "seeds": 1, "measures": ["compression"],
+    "recipes": {
+        "dense": [WATCHED],
+        "regrown": {"from": "dense", "stages": [
+            {"prune": {"criterion": "magnitude", "sparsity": 0.5}}, {"freeze": {"names": ["linear1"]}},
+            {"train": TRAIN}, "unfreeze", "regrow", WATCHED,
+        ]},
+        "gmp": [GRADUAL],
+        "gmp_level": {"levels": [0.5, 0.9], "stages": [{"gradual": {
+            **{name: value for name, value in GRADUAL["gradual"].items() if name != "sparsity"},
+        }}]},
+    },
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    store = tmp_path_factory.mktemp("life") / "store"
+    assert run(copy.deepcopy(RAW), store=store, on="inline").complete
+    return Store(store)
+
+
+def made():
+    return plan_study(load_study(copy.deepcopy(RAW)))
+
+
+def states(store, recipe):
+    """Return the artefacts of all stages that lead to a recipe's last state, in order."""
+    plan = made()
+    key, chain = [cell.state for cell in plan.cells if cell.recipe == recipe][-1], []
+    while key in plan.nodes and plan.nodes[key].artefact == "state":
+        chain.append((plan.nodes[key].kind, key))
+        key = plan.nodes[key].inputs.get("state", "")
+    return [(kind, store.read("state", key), key) for kind, key in reversed(chain)]
+
+
+def test_stages_ask_for_data_only_where_they_look_at_it():
+    nodes = made().nodes.values()
+    with_data = {node.kind for node in nodes if "data" in node.inputs}
+    assert with_data == {"init", "train", "gradual", "logits"}
+    assert {"prune", "freeze", "unfreeze", "regrow"} <= {node.kind for node in nodes}
+    study = load_study(copy.deepcopy(RAW) | {"recipes": {"dense": [{"freeze": 0.9}, {"train": TRAIN}]}})
+    assert "data" in next(node for node in plan_study(study).nodes.values() if node.kind == "freeze").inputs
+
+
+def test_a_level_with_the_amount_written_out_is_the_same_work():
+    cells = {(cell.recipe, cell.level): cell for cell in made().cells}
+    assert cells["gmp", "0.9"].state == cells["gmp_level", "0.9"].state
+    assert cells["gmp_level", "0.5"].sparsity == 0.5
+
+
+def test_curves_are_in_the_history_of_each_training(finished):
+    chain = states(finished, "regrown")
+    histories = [artefact.content["history"] for kind, artefact, _ in chain if kind == "train"]
+    first, masked, last = histories
+    assert [entry["epoch"] for entry in first] == [0, 1]
+    assert {"loss", "lr", "step", "sparsity", "validation/accuracy", "nonzero/linear1.weight"} <= set(first[0])
+    assert 0 < first[-1]["validation/accuracy"] <= 1
+    assert set(masked[0]) == {"epoch", "step", "loss", "lr", "sparsity"} and masked[0]["sparsity"] == 0.5
+    assert last[0]["sparsity"] == 0 and last[-1]["grown/linear2.weight"] > 0
+    assert last[-1]["grown_size/linear2.weight"] > 0
+    [gradual] = [artefact.content["history"] for kind, artefact, _ in states(finished, "gmp") if kind == "gradual"]
+    sparsities = [entry["sparsity"] for entry in gradual]
+    assert sparsities[0] == 0 and sparsities == sorted(sparsities)
+    assert sparsities[-1] == pytest.approx(0.9, abs=2e-3)
+
+
+def test_regrowth_is_recovered_from_what_the_store_holds(finished):
+    chain = {}
+    for kind, _, key in states(finished, "regrown"):
+        chain.setdefault(kind, []).append(read_state(finished, key)[0])
+    pruned, last = chain["prune"][0], chain["train"][-1]
+    assert chain["train"][1].mask == pruned.mask and last.mask.sparsity == 0
+    found = regrowth(pruned, last)
+    assert sum(tensor.revived for tensor in found.values()) == pruned.mask.total - pruned.mask.kept
+    assert found["linear2.weight"].grown > 0
+    names = [name for name in pruned.weights if name.startswith("linear1")]
+    assert all(torch.equal(chain["train"][1].weights[name], pruned.weights[name]) for name in names)
+
+
+def test_gradual_pruning_cut_off_at_any_epoch_goes_on_to_the_same_bits(finished, tmp_path, monkeypatch):
+    monkeypatch.setattr("prunescope.study.work.CHECKPOINT_SECONDS", 0.0)
+    study = copy.deepcopy(RAW) | {"recipes": {"dense": [WATCHED], "gmp": [GRADUAL]}}
+    original, saved = Store.save_partial, []
+
+    def save_and_stop(self, key, tensors, meta):
+        original(self, key, tensors, meta)
+        saved.append(int(meta["step"]))
+        if len(saved) in (3, 5, 7):  # after the first, third and fifth epoch of gradual pruning
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Store, "save_partial", save_and_stop)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            run(study, store=tmp_path / "cut", on="inline")
+    assert run(study, store=tmp_path / "cut", on="inline").complete
+    cut, whole = states(Store(tmp_path / "cut"), "gmp")[-1], states(finished, "gmp")[-1]
+    assert cut[2] == whole[2]
+    assert cut[1].content == whole[1].content
+    assert all(torch.equal(cut[1].tensors[name], tensor) for name, tensor in whole[1].tensors.items())
+
+
+def test_a_factory_that_raises_fails_before_anything_but_data_is_written(tmp_path):
+    path = tmp_path / "net.py"
+    path.write_text("def make():\n    raise RuntimeError('no weights here')\n")
+    study = copy.deepcopy(RAW) | {"model": {"foreign": f"{path}:make"}, "recipes": {"dense": [WATCHED]}}
+    summary = run(study, store=tmp_path / "store", on="inline")
+    assert [hint for hint in summary.failed.values() if f"{path}:make: the factory failed" in hint]
+    assert [folder.parent.parent.name for folder in Store(tmp_path / "store").folders()] == ["data"]
