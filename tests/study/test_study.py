@@ -26,8 +26,14 @@ def test_every_preset_is_valid_in_every_size_it_has(name, size):
         assert study.question
 
 
+@pytest.mark.parametrize("name", preset_names())
+def test_the_plain_form_of_a_study_reads_back_as_the_same_study(name):
+    study = load_study(name)
+    assert load_study(study.canonical()) == study
+
+
 def test_hyphen_and_underscore_are_the_same_in_a_presets_name():
-    assert load_study("demo") == load_study("de-mo".replace("-", ""))
+    assert load_study("layer_similarity") == load_study("layer-similarity")
 
 
 def test_a_size_overrides_and_never_forks():

@@ -28,7 +28,7 @@ class Config(BaseModel):
 
     def canonical(self, *, complete: bool = False) -> dict[str, Any]:
         """Return the plain-data form: fields that differ from their default, or all of them."""
-        return self.model_dump(mode="json", exclude_defaults=not complete)
+        return self.model_dump(mode="json", exclude_defaults=not complete, by_alias=True)
 
 
 def canonical_json(value: object) -> str:

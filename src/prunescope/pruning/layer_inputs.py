@@ -138,6 +138,11 @@ def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
     )
 
 
+def column_rows(layer: nn.Module, inputs: Tensor) -> Tensor:
+    """Return :func:`columns` as rows: ``[images · positions, weights of a row]``."""
+    return columns(layer, inputs).transpose(1, 2).flatten(0, 1)
+
+
 def responses(layer: nn.Module, weight: Tensor, inputs: Tensor) -> Tensor:
     """Return ``weight @ columns(layer, inputs)``, ``[images, rows, positions]``, without forming the columns."""
     if isinstance(layer, nn.Conv2d):

@@ -9,7 +9,15 @@ from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.pruning.hidden import hidden_layers
-from prunescope.pruning.layer_inputs import BATCH, chunks, columns, has_columns, layer_of, masked_weights, visit_inputs
+from prunescope.pruning.layer_inputs import (
+    BATCH,
+    chunks,
+    column_rows,
+    has_columns,
+    layer_of,
+    masked_weights,
+    visit_inputs,
+)
 from prunescope.pruning.mask import Mask
 
 Pairs = Iterator[tuple[Tensor, Tensor]]
@@ -134,7 +142,7 @@ def _seen(net: nn.Module, whole: Weights, pruned: Weights, images: Tensor, name:
     for batch in torch.split(images, BATCH):
         wanted, real = _inputs(net, whole, batch, name), _inputs(net, pruned, batch, name)
         for x, seen in zip(chunks(layer, wanted), chunks(layer, real), strict=True):
-            yield _rows(layer, seen), _rows(layer, x) @ weight.T
+            yield column_rows(layer, seen), column_rows(layer, x).double() @ weight.T
 
 
 def _published(net: nn.Module, whole: Weights, images: Tensor, before: str, name: str) -> Pairs:
@@ -142,7 +150,7 @@ def _published(net: nn.Module, whole: Weights, images: Tensor, before: str, name
     layer, weight, after = layer_of(net, before), whole[before].double(), whole[name].double()
     for batch in torch.split(images, BATCH):
         for x in chunks(layer, _inputs(net, whole, batch, before)):
-            products = _rows(layer, x) @ weight.T
+            products = column_rows(layer, x).double() @ weight.T
             yield products, products @ after.T
 
 
@@ -150,7 +158,3 @@ def _inputs(net: nn.Module, weights: Weights, images: Tensor, name: str) -> Tens
     found: list[Tensor] = []
     visit_inputs(net, weights, images, [name], lambda _, inputs: found.append(inputs))
     return torch.cat(found)
-
-
-def _rows(layer: nn.Module, inputs: Tensor) -> Tensor:
-    return columns(layer, inputs).transpose(1, 2).flatten(0, 1).double()

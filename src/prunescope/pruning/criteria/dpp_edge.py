@@ -14,7 +14,7 @@ from prunescope.pruning import dpp
 from prunescope.pruning.budget import Budget, row_counts
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
 from prunescope.pruning.kernels import KERNELS, Kernel, Rbf
-from prunescope.pruning.layer_inputs import columns, layer_of, masked_weights, second_moments
+from prunescope.pruning.layer_inputs import column_rows, layer_of, masked_weights, second_moments
 from prunescope.pruning.mask import Mask
 
 ENTRIES = 2**23  # entries of the kernels that are drawn from together
@@ -47,7 +47,7 @@ class DppEdge(Criterion):
         counts = budget.shared_out(mask.counts())
         weights = masked_weights(net, mask)
         cut = [name for name, (alive, _) in mask.counts().items() if counts[name] < alive]
-        moments = second_moments(net, mask, images, {name: partial(_rows, layer_of(net, name)) for name in cut})
+        moments = second_moments(net, mask, images, {name: partial(column_rows, layer_of(net, name)) for name in cut})
         rng = np.random.default_rng(evidence.seed)
         chosen = dict(mask)
         for name in cut:
@@ -88,8 +88,3 @@ def draw_edges(
                 places = places.gather(1, torch.from_numpy(drawn).to(places.device))
             kept[nodes[:, None], places] = True
     return kept
-
-
-def _rows(layer: nn.Module, inputs: Tensor) -> Tensor:
-    """Return X: one row for each image and position."""
-    return columns(layer, inputs).transpose(1, 2).flatten(0, 1)
