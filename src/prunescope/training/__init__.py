@@ -2,9 +2,10 @@
 
 from prunescope.training.feed import Feed
 from prunescope.training.lars import Lars
-from prunescope.training.loop import Beside, Callback, Epoch, train
+from prunescope.training.loop import Beside, Callback, train
 from prunescope.training.objectives import OBJECTIVES
 from prunescope.training.recipe import DENSE, Level, Recipe, parse_recipes
+from prunescope.training.running import Epoch
 from prunescope.training.stages import (
     STAGES,
     Context,

@@ -15,7 +15,7 @@ from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Magnitude, Mask, State, choose
 from prunescope.pruning.budget import WHOLE, Counts, Scope
 from prunescope.training.learning_rate import surely_longer
-from prunescope.training.loop import Event
+from prunescope.training.running import Event
 from prunescope.training.stages.prune import gather, pruned_share
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
 from prunescope.training.stages.targets import Patterns, changeable

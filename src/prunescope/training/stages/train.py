@@ -17,9 +17,10 @@ from prunescope.pruning import State
 from prunescope.training.evaluation import evaluate, weight_counts
 from prunescope.training.feed import Feed
 from prunescope.training.learning_rate import LEARNING_RATES, Constant, LearningRate, surely_longer
-from prunescope.training.loop import Beside, Event, Precision, train
+from prunescope.training.loop import Beside, Precision, train
 from prunescope.training.objectives import OBJECTIVES, CrossEntropy, Objective
 from prunescope.training.optimizers import OPTIMIZERS, Optimizer, Positive, Sgd
+from prunescope.training.running import Event
 from prunescope.training.stages.stage import STAGES, Context, Stage
 
 
