@@ -72,7 +72,7 @@ def _forward(net: nn.Module, images: Tensor, names: Sequence[str]) -> tuple[list
     """Run once; return all taps in order and copies of the wanted ones."""
     record = _Record(net, names)
     found = {INPUT: images.detach().clone()} if INPUT in names else {}
-    with record, _evaluating(net), torch.no_grad():
+    with record, evaluating(net), torch.no_grad():
         output = net(images)
     found |= {record.name(key): copy for key, copy in record.copies.items()}
     if LOGITS in names:
@@ -121,7 +121,7 @@ class _Record:
 
 
 @contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
+def evaluating(net: nn.Module) -> Iterator[None]:
     """Hold the network in evaluation mode and give every module its own flag back."""
     flags = [(module, module.training) for module in net.modules()]
     net.eval()

@@ -136,6 +136,8 @@ def log_probability(kernel: ArrayLike | Tensor, subset: Iterable[int]) -> float:
     items = _checked_subset(subset, len(matrix))
     spectrum = _decompose(matrix, precision)
     _refuse_above_rank(spectrum, items.size)
+    if items.size == len(matrix):
+        return 0.0  # the only set of its size; a difference of logarithms would leave rounding
     log_total = log_elementary_symmetric(spectrum.log_values[0], items.size)
     return _log_determinant(matrix[np.ix_(items, items)]) - float(log_total)
 

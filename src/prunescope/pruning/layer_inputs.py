@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -13,6 +12,7 @@ from torch.nn import functional
 from torch.nn.grad import conv2d_weight
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models.taps import evaluating
 from prunescope.pruning.mask import Mask, prunable
 
 BATCH = 128  # images in one forward pass
@@ -28,18 +28,6 @@ def masked_weights(net: nn.Module, mask: Mask) -> dict[str, Tensor]:
 def layer_of(net: nn.Module, name: str) -> nn.Module:
     """Return the module that owns the weight ``name``."""
     return net.get_submodule(name.rpartition(".")[0])
-
-
-@contextmanager
-def evaluating(net: nn.Module) -> Iterator[None]:
-    """Hold the network in evaluation mode and give every module its own flag back."""
-    flags = [(module, module.training) for module in net.modules()]
-    net.eval()
-    try:
-        yield
-    finally:
-        for module, training in flags:
-            module.training = training
 
 
 def checked_images(net: nn.Module, images: Tensor) -> Tensor:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import Schedule
 from prunescope.core.seeds import derived_seed
+from prunescope.models.taps import evaluating
 from prunescope.pruning import Mask
 from prunescope.pruning.state import State, snapshot
 from prunescope.training.feed import Feed
@@ -98,14 +99,8 @@ class Run:
 
     def shown(self, look: Callable[[nn.Module], Looked]) -> Looked:
         """Return what ``look`` sees in the network in evaluation mode; modes and randomness are left as they were."""
-        flags = [(module, module.training) for module in self.net.modules()]
-        self.net.eval()
-        try:
-            with self._own_randomness():
-                return look(self.net)
-        finally:
-            for module, training in flags:
-                module.training = training
+        with evaluating(self.net), self._own_randomness():
+            return look(self.net)
 
     def told(self, epoch: int, loss: float, measured: Mapping[str, float]) -> Epoch:
         """Return what callbacks see."""

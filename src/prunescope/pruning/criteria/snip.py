@@ -11,9 +11,10 @@ from torch.func import functional_call
 from torch.nn import functional
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models.taps import evaluating
 from prunescope.pruning.budget import Budget, select_top
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
-from prunescope.pruning.layer_inputs import BATCH, checked_images, evaluating, masked_weights
+from prunescope.pruning.layer_inputs import BATCH, checked_images, masked_weights
 from prunescope.pruning.mask import Mask
 
 
