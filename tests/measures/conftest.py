@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from prunescope.measures import Curve, Pair, Populations, Subject
+from prunescope.data import Normalization
+from prunescope.measures import Curve, Populations, Subject
 from prunescope.pruning import State, prune
 
 SHAPE = (1, 8, 8)
@@ -34,6 +35,23 @@ def activations(logits):
     return {"hidden": torch.relu(logits @ mixtures), "head": logits}
 
 
+def images(count):
+    return torch.randint(256, (count, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+
+
+# What each kind of inference leaves of a network with these logits.
+EVIDENCE = {
+    "logits": lambda logits, labels: {"logits": logits, "labels": labels},
+    "activations": lambda logits, labels: activations(logits),
+}
+
+
+def changed(subject, **kinds):
+    """Return the subject with other evidence of some kinds."""
+    known = {kind: subject.evidence(kind) for kind in EVIDENCE}
+    return replace(subject, fetch=lambda kind: kinds.get(kind, known[kind]))
+
+
 def subject(seed, logits, labels, state, classes=None):
     logits, labels = torch.as_tensor(logits, dtype=torch.float32), torch.as_tensor(labels)
     names = tuple(f"c{i}" for i in range(logits.shape[1])) if classes is None else classes
@@ -41,10 +59,10 @@ def subject(seed, logits, labels, state, classes=None):
         seed=seed,
         classes=names,
         image_shape=SHAPE,
-        fetch_logits=lambda: logits,
-        fetch_labels=lambda: labels,
+        normalization=Normalization(mean=(0.5,), std=(0.25,)),
+        fetch=lambda kind: EVIDENCE[kind](logits, labels),
         fetch_state=lambda: state,
-        fetch_activations=lambda: activations(logits),
+        fetch_images=lambda: images(len(labels)),
         build=lambda: build(len(names)),
     )
 
@@ -81,20 +99,17 @@ def populations(networks=4, examples=60, classes=5, seed=0, noise=0.9, same=Fals
 
 def shown(scope, whole):
     """Return what a measure of this scope is shown, cut from whole populations."""
-    if scope == "subject":
-        return whole.pruned[0]
-    if scope == "pair":
-        return Pair(dense=whole.dense[0], pruned=whole.pruned[0])
     if scope == "populations":
         return whole
     unpruned = replace(whole, pruned=whole.dense)
-    return Curve(sparsities=(0.0, 0.5), levels=(unpruned, whole))
+    return Curve(sparsities=(0.0, 0.5), views={"test": (unpruned, whole)})
 
 
 @pytest.fixture(scope="session")
 def synthetic():
     return SimpleNamespace(
         build=build,
+        changed=changed,
         states=states,
         subject=subject,
         from_logits=from_logits,

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunescope.measures import MEASURES, Card, Curve, Measure, Pair, Populations, Quantity, Subject, tidy
+from prunescope.measures import MEASURES, Card, Curve, Measure, Populations, Quantity, tidy
 
 SIZES = {
     "few": {"networks": 4, "examples": 60},
@@ -127,7 +127,7 @@ def test_the_dense_networks_shown_as_their_own_descendants_give_the_neutral_valu
             assert value.value == pytest.approx(neutral, abs=SLACK), value
 
 
-def reordered(whole, *, networks=None, examples=None, classes=None, scale=1.0):
+def reordered(synthetic, whole, *, networks=None, examples=None, classes=None, scale=1.0):
     """Return the same populations with networks, examples or classes in another order, or logits times ``scale``."""
     examples = range(len(whole.labels)) if examples is None else examples
     classes = range(len(whole.classes)) if classes is None else classes
@@ -138,11 +138,8 @@ def reordered(whole, *, networks=None, examples=None, classes=None, scale=1.0):
         labels = place[subject.labels[list(examples)]]
         activations = {name: rows[list(examples)] for name, rows in subject.activations.items()}
         return replace(
-            subject,
+            synthetic.changed(subject, logits={"logits": logits, "labels": labels}, activations=activations),
             classes=tuple(subject.classes[c] for c in classes),
-            fetch_logits=lambda: logits,
-            fetch_labels=lambda: labels,
-            fetch_activations=lambda: activations,
         )
 
     order = range(len(whole.dense)) if networks is None else networks
@@ -163,7 +160,7 @@ CLAIMS = [(name, claim) for name in MEASURES.names() for claim in MEASURES.get(n
 def test_claimed_invariances_hold_for_values_and_floors(name, claim, measured, synthetic):
     """Of the whole and of each network; items may be random subsets, intervals are drawn."""
     whole = synthetic.populations()
-    before, after = measured(name, whole), measured(name, reordered(whole, **CHANGES[claim]))
+    before, after = measured(name, whole), measured(name, reordered(synthetic, whole, **CHANGES[claim]))
 
     def numbers(found):
         return {(v.quantity, v.seed): (v.value, v.floor or 0.0) for v in found.values if not v.item}
@@ -176,7 +173,7 @@ def test_claimed_invariances_hold_for_values_and_floors(name, claim, measured, s
 
 def test_every_kind_of_scope_can_be_shown(synthetic):
     whole = synthetic.populations()
-    kinds = {"subject": Subject, "pair": Pair, "populations": Populations, "curve": Curve}
+    kinds = {"populations": Populations, "curve": Curve}
     assert all(isinstance(synthetic.shown(scope, whole), kind) for scope, kind in kinds.items())
     assert {MEASURES.get(name).card.scope for name in MEASURES.names()} <= set(kinds)
     assert all(math.isfinite(s) for s in synthetic.shown("curve", whole).sparsities)

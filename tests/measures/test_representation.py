@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -7,7 +5,7 @@ import torch
 from prunescope import similarity
 from prunescope.measures import MEASURES, Populations
 from prunescope.measures.representation import Representation, layer_values
-from tests.measures.conftest import populations
+from tests.measures.conftest import changed, populations
 
 NAMES = [name for name in MEASURES.names() if issubclass(MEASURES.get(name), Representation)]
 WIDTHS = {"conv": 4, "fc": 6}
@@ -27,7 +25,7 @@ def shown(noise=0.5, networks=3, change=None):
 
     def side(subjects, of):
         networks = [of(i) for i in range(len(subjects))]
-        return tuple(replace(s, fetch_activations=lambda a=a: a) for s, a in zip(subjects, networks, strict=True))
+        return tuple(changed(s, activations=a) for s, a in zip(subjects, networks, strict=True))
 
     pruned = [network(100 + i, noise) for i in range(networks)]
     for subject in pruned:
@@ -79,8 +77,8 @@ def test_the_grid_holds_the_layers_on_its_diagonal_and_is_left_out_for_unequal_r
     assert np.diag(found.arrays["grid"]) == pytest.approx(diagonal)
     fewer = MEASURES.build("cka")(
         Populations(
-            dense=tuple(replace(s, fetch_activations=lambda s=s: _cut(s)) for s in shown().dense),
-            pruned=tuple(replace(s, fetch_activations=lambda s=s: _cut(s)) for s in shown().pruned),
+            dense=tuple(changed(s, activations=_cut(s)) for s in shown().dense),
+            pruned=tuple(changed(s, activations=_cut(s)) for s in shown().pruned),
         )
     )
     assert "grid" not in fewer.arrays
@@ -120,8 +118,8 @@ def test_too_few_examples_for_cca_are_refused_or_noted():
         return {layer: x[:30] for layer, x in subject.activations.items()}
 
     few = Populations(
-        dense=tuple(replace(s, fetch_activations=lambda s=s: short(s)) for s in shown().dense),
-        pruned=tuple(replace(s, fetch_activations=lambda s=s: short(s)) for s in shown().pruned),
+        dense=tuple(changed(s, activations=short(s)) for s in shown().dense),
+        pruned=tuple(changed(s, activations=short(s)) for s in shown().pruned),
     )
     assert any("examples for" in note for note in MEASURES.build("cca")(few).notes)
 
@@ -137,4 +135,4 @@ def test_options_reach_the_metric():
     biased = MEASURES.build({"cka": {"debiased": False}})(shown())
     assert of(biased, "similarity")["fc"].value != of(MEASURES.build("cka")(shown()), "similarity")["fc"].value
     assert MEASURES.build({"svcca": {"variance": 0.5}}).options() == {"variance": 0.5}
-    assert MEASURES.build({"cka": "all"}).tapping.layers == "all"
+    assert MEASURES.build({"cka": "all"}).inference("activations").layers == "all"

@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import numpy as np
 import pytest
 import torch
@@ -10,8 +8,9 @@ from prunescope.measures import Accuracy, Agreement, Calibration, Pie, Populatio
 LOGIT_MEASURES = [Accuracy(), Agreement(), Calibration(), Pie()]
 
 
-def changed(shown, **changes):
-    pruned = replace(shown.pruned[1], **{name: lambda value=value: value for name, value in changes.items()})
+def changed(synthetic, shown, **outputs):
+    known = shown.pruned[1].evidence("logits")
+    pruned = synthetic.changed(shown.pruned[1], logits={**known, **outputs})
     return Populations(dense=shown.dense, pruned=(shown.pruned[0], pruned))
 
 
@@ -20,9 +19,9 @@ def test_networks_shown_other_examples_are_refused(synthetic, measure):
     shown = synthetic.populations(networks=2, examples=20)
     fewer = shown.pruned[1].logits[:-1]
     with pytest.raises(PrunescopeError, match="network of seed 1: logits do not fit"):
-        measure(changed(shown, fetch_logits=fewer))
+        measure(changed(synthetic, shown, logits=fewer))
     with pytest.raises(PrunescopeError, match="different examples"):
-        measure(changed(shown, fetch_labels=shown.pruned[1].labels.flip(0)))
+        measure(changed(synthetic, shown, labels=shown.pruned[1].labels.flip(0)))
 
 
 @pytest.mark.parametrize("measure", LOGIT_MEASURES, ids=lambda m: m.member_name)
@@ -32,7 +31,7 @@ def test_no_example_and_logits_that_are_not_finite_are_refused(synthetic, measur
         measure(synthetic.from_logits(empty, empty, np.zeros(0, dtype=int)))
     shown = synthetic.populations(networks=2, examples=20)
     with pytest.raises(PrunescopeError, match="not finite"):
-        measure(changed(shown, fetch_logits=torch.full_like(shown.pruned[1].logits, torch.nan)))
+        measure(changed(synthetic, shown, logits=torch.full_like(shown.pruned[1].logits, torch.nan)))
 
 
 @pytest.mark.parametrize("measure", LOGIT_MEASURES, ids=lambda m: m.member_name)

@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from prunescope.core.config import Config, finite
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.registry import Member, Registry
-from prunescope.measures.activations import Tapping
+from prunescope.data import View
+from prunescope.measures.inference import INFERENCES, Inference
 
-Scope = Literal["subject", "pair", "populations", "curve"]
+Scope = Literal["populations", "curve"]
 Better = Literal["higher", "lower", "neither"]
 
 
@@ -38,11 +39,14 @@ class Quantity(Config):
 
 
 class Card(Config):
-    """What a measure promises, read by the report, ``explain``, the budget and the conformance tests."""
+    """What a measure promises, read by the report, ``explain``, the budget and the conformance tests.
+
+    ``evidence`` names what it reads: ``state`` (weights, mask), ``images`` (of the view), or kinds of inference.
+    """
 
     title: str
     scope: Scope
-    evidence: frozenset[Literal["logits", "state", "activations"]]
+    evidence: frozenset[str]
     quantities: dict[str, Quantity]
     invariant_to: tuple[Literal["network order", "example order", "class relabelling", "logit scale"], ...] = ()
     ties: str = "none arise"
@@ -148,15 +152,20 @@ class Measure(Member, ABC):
     """The contract of a measure: a file in this folder holds its pure function first and its class second."""
 
     card: ClassVar[Card]
+    untrained: ClassVar[bool] = False
+    """Whether it is also shown the dense networks at their initial weights."""
 
-    @property
-    def tapping(self) -> Tapping:
-        """What is kept of activations, for a measure whose card asks for them."""
-        return Tapping()
+    def inference(self, kind: str) -> Inference:
+        """Return the inference behind a kind of evidence that the card names, with the options this measure wants."""
+        return INFERENCES.build(kind)
+
+    def sees(self, view: View) -> bool:
+        """Return whether it looks at a view: at every one through logits alone, else at those without a shift."""
+        return view.shift is None or self.card.evidence == {"logits"}
 
     @abstractmethod
     def __call__(self, shown: Any) -> Measurement:
-        """Measure what the card's scope names: a Subject, a Pair, Populations or a Curve."""
+        """Measure what the card's scope names: Populations or a Curve."""
 
 
 MEASURES: Registry[Measure] = Registry("measures")

@@ -15,8 +15,9 @@ from torch import Tensor
 from prunescope import similarity
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.statistics import spread_interval
-from prunescope.measures.activations import Layers, Space, Tapping
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
+from prunescope.measures.inference import Activations, Inference
+from prunescope.measures.inference.activations import Layers, Space
 from prunescope.measures.subject import Populations
 
 Network = Mapping[str, Tensor]
@@ -68,12 +69,13 @@ class Representation(Measure):
     space: Space = "pool"
     rows: Annotated[int, Field(ge=2)] = 10_000
 
+    untrained: ClassVar[bool] = True
     metric: ClassVar[str]
 
-    @property
-    def tapping(self) -> Tapping:
-        """What is kept of each network's activations."""
-        return Tapping.model_validate({"layers": self.layers, "space": self.space, "rows": self.rows})
+    def inference(self, kind: str) -> Inference:
+        """Return what is kept of each network's activations."""
+        assert kind == "activations"
+        return Activations(layers=self.layers, space=self.space, rows=self.rows)
 
     def options(self) -> dict[str, Any]:
         """Return the metric's own options."""

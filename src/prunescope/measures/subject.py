@@ -1,4 +1,4 @@
-"""What a measure is shown: one network, a pair, two populations, or a curve of levels."""
+"""What a measure is shown: two populations of networks, or a curve of levels."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.data import Normalization
 from prunescope.pruning.state import State
 
 
@@ -23,31 +24,46 @@ class Subject:
         seed: of the network.
         classes: class names.
         image_shape: ``(channels, height, width)``.
-        fetch_logits: returns logits ``[examples, classes]``.
-        fetch_labels: returns true labels ``[examples]``.
+        normalization: of the inputs.
+        fetch: returns the tensors of a kind of evidence, such as ``logits``.
         fetch_state: returns the State.
-        fetch_activations: returns activations ``{layer: [rows, features]}`` in forward order; none by default.
-        build: returns the network without trained weights, for counting multiply-adds.
+        fetch_images: returns the images of the view, uint8, before its shift.
+        build: returns the network without trained weights.
     """
 
     seed: int
     classes: tuple[str, ...]
     image_shape: tuple[int, int, int]
-    fetch_logits: Callable[[], Tensor] = field(repr=False)
-    fetch_labels: Callable[[], Tensor] = field(repr=False)
+    normalization: Normalization
+    fetch: Callable[[str], Mapping[str, Tensor]] = field(repr=False)
     fetch_state: Callable[[], State] = field(repr=False)
-    fetch_activations: Callable[[], Mapping[str, Tensor]] = field(default=dict, repr=False)
+    fetch_images: Callable[[], Tensor] = field(repr=False)
     build: Callable[[], nn.Module] = field(repr=False)
 
     @cached_property
+    def _evidence(self) -> dict[str, Mapping[str, Tensor]]:
+        return {}
+
+    def evidence(self, kind: str) -> Mapping[str, Tensor]:
+        """Return the tensors that an inference of this kind left, see ``prunescope.measures.inference``."""
+        if kind not in self._evidence:
+            self._evidence[kind] = self.fetch(kind)
+        return self._evidence[kind]
+
+    @property
     def logits(self) -> Tensor:
         """Logits ``[examples, classes]``, float32."""
-        return self.fetch_logits()
+        return self.evidence("logits")["logits"]
 
-    @cached_property
+    @property
     def labels(self) -> Tensor:
         """True labels ``[examples]``."""
-        return self.fetch_labels()
+        return self.evidence("logits")["labels"]
+
+    @property
+    def activations(self) -> Mapping[str, Tensor]:
+        """Activations ``{layer: [rows, features]}``, float32, in forward order."""
+        return self.evidence("activations")
 
     @cached_property
     def state(self) -> State:
@@ -55,9 +71,13 @@ class Subject:
         return self.fetch_state()
 
     @cached_property
-    def activations(self) -> Mapping[str, Tensor]:
-        """Activations ``{layer: [rows, features]}``, float32, in forward order."""
-        return self.fetch_activations()
+    def images(self) -> Tensor:
+        """Images of the view ``[examples, channels, height, width]``, uint8, before its shift."""
+        return self.fetch_images()
+
+    def network(self) -> nn.Module:
+        """Return the trained and masked network in evaluation mode."""
+        return self.state.load_into(self.build()).eval()
 
     @cached_property
     def predictions(self) -> Tensor:
@@ -82,7 +102,7 @@ class Pair:
 class Populations:
     """Dense networks and pruned ones on one view; the i-th pruned network descends from the i-th dense one.
 
-    ``untrained`` are the same networks at their initial weights, for measures that read activations.
+    ``untrained`` are the same networks at their initial weights, for measures that ask for them.
     """
 
     dense: tuple[Subject, ...]
@@ -124,10 +144,19 @@ class Populations:
 
 @dataclass(frozen=True, kw_only=True)
 class Curve:
-    """Dense networks and their descendants level by level, sparsity rising."""
+    """Dense networks and their descendants level by level, sparsity rising, on one view or several.
+
+    ``views`` holds by name of the view the populations of each level.
+    """
 
     sparsities: tuple[float, ...]
-    levels: tuple[Populations, ...]
+    views: Mapping[str, tuple[Populations, ...]]
+
+    def __post_init__(self) -> None:
+        """Refuse views that do not show every level."""
+        for view, levels in self.views.items():
+            if len(levels) != len(self.sparsities):
+                raise PrunescopeError("levels are missing", expected=len(self.sparsities), got=len(levels), where=view)
 
 
 def stacked_predictions(subjects: tuple[Subject, ...]) -> NDArray[np.int64]:

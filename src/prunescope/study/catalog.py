@@ -11,6 +11,7 @@ from prunescope.core.registry import Member, Registry
 from prunescope.data import AUGMENTATIONS, SOURCES
 from prunescope.data.shifts import SHIFTS
 from prunescope.measures import MEASURES, Card
+from prunescope.measures.inference import INFERENCES
 from prunescope.models import MODELS
 from prunescope.pruning import CRITERIA
 from prunescope.study.study import load_study, preset_names
@@ -21,6 +22,7 @@ from prunescope.training.optimizers import OPTIMIZERS
 FAMILIES: Mapping[str, Registry[Any]] = {
     "criteria": CRITERIA,
     "measures": MEASURES,
+    "inferences": INFERENCES,
     "models": MODELS,
     "datasets": SOURCES,
     "shifts": SHIFTS,

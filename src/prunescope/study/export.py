@@ -9,11 +9,12 @@ from safetensors.torch import save_file
 
 from prunescope.core.config import canonical_json
 from prunescope.core.errors import PrunescopeError, unknown_name
-from prunescope.study.plan import Cell, Plan, plan_study
+from prunescope.study.artefacts import read_state
+from prunescope.study.measuring import Cell
+from prunescope.study.plan import Plan, plan_study
 from prunescope.study.run import default_store
 from prunescope.study.store import Store
 from prunescope.study.study import Reference, load_study
-from prunescope.study.work import read_state
 
 FORMATS = (".safetensors", ".pt")
 

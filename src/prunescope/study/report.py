@@ -12,12 +12,12 @@ import yaml
 from prunescope.data import View
 from prunescope.measures import DEFAULT_BUDGET, judge
 from prunescope.reporting import Failure, Gallery, Material, render, write_figures
+from prunescope.study.artefacts import SPLIT_SEED, build_network, read_measurement, read_splits, read_state
 from prunescope.study.files import write_atomically
 from prunescope.study.plan import Plan, plan_study
 from prunescope.study.run import default_store, missing, rows_of, table_of
 from prunescope.study.store import Store
 from prunescope.study.study import Reference, Study, load_study
-from prunescope.study.work import SPLIT_SEED, build_network, read_measurement, read_splits, read_state
 from prunescope.training import Prune
 
 
@@ -98,7 +98,7 @@ def _arrays(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], dict[st
         if store.has("measure", item.key):
             arrays = read_measurement(store, item.key).arrays
             if arrays:
-                found[item.recipe, item.level, item.view, item.measure] = dict(arrays)
+                found[item.recipe, item.level or "", item.view or "", item.measure] = dict(arrays)
     return found
 
 

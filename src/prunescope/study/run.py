@@ -15,12 +15,13 @@ import torch
 
 from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.measures.table import COLUMNS, tidy
+from prunescope.study.artefacts import read_measurement
 from prunescope.study.display import spelled
-from prunescope.study.plan import Node, Plan, plan_study
+from prunescope.study.node import Node
+from prunescope.study.plan import Plan, plan_study
 from prunescope.study.runners import Event, Inline, Local, Runner, drive
 from prunescope.study.store import Store
 from prunescope.study.study import Reference, load_study
-from prunescope.study.work import read_measurement
 
 if TYPE_CHECKING:
     import pandas as pd

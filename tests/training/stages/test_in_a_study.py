@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
+from prunescope.study.artefacts import read_state
 from prunescope.study.plan import plan_study
 from prunescope.study.run import run
 from prunescope.study.store import Store
 from prunescope.study.study import load_study
-from prunescope.study.work import read_state
 from prunescope.training import regrowth
 
 TRAIN = {"until": "2ep", "batch": 64, "optimizer": {"sgd": {"lr": 0.05, "momentum": 0.9}}}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from prunescope.study.plan import Node
+from prunescope.study.node import Node
 from prunescope.study.work import Outcome, perform
 
 

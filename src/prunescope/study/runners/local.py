@@ -11,7 +11,7 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
-from prunescope.study.plan import Node
+from prunescope.study.node import Node
 from prunescope.study.store import Store
 from prunescope.study.work import Outcome
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal, Protocol
 
-from prunescope.study.plan import Node
+from prunescope.study.node import Node
 from prunescope.study.work import Outcome
 
 

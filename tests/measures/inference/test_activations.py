@@ -4,7 +4,7 @@ from torch import nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import Normalization
-from prunescope.measures.activations import Tapping, infer_activations
+from prunescope.measures.inference import Activations, Seen
 
 NORMALIZATION = Normalization(mean=(0.5,), std=(0.25,))
 
@@ -21,8 +21,19 @@ def images():
 
 
 def kept(net, images, batch=500, **options):
-    return infer_activations(
-        net, images, NORMALIZATION, Tapping.model_validate(options), device=torch.device("cpu"), batch=batch
+    return Activations.model_validate(options)(seen(net, images, batch))
+
+
+def seen(net, images, batch=500, change=None):
+    return Seen(
+        net=net.eval(),
+        images=images,
+        labels=torch.zeros(len(images), dtype=torch.int64),
+        normalization=NORMALIZATION,
+        device=torch.device("cpu"),
+        change=change,
+        split=lambda name: None,
+        batch=batch,
     )
 
 
@@ -63,15 +74,13 @@ def test_layers_are_chosen_by_kind_or_pattern_in_forward_order(net, images):
 
 
 def test_a_shift_is_applied_to_each_batch_with_its_first_index(net, images):
-    seen = []
+    parts = []
 
     def change(part, first):
-        seen.append((first, len(part)))
+        parts.append((first, len(part)))
         return 255 - part
 
-    shifted = infer_activations(
-        net, images, NORMALIZATION, Tapping(), device=torch.device("cpu"), batch=20, change=change
-    )
-    assert (0, 20) in seen
-    assert (20, 10) in seen
+    shifted = Activations()(seen(net, images, batch=20, change=change))
+    assert (0, 20) in parts
+    assert (20, 10) in parts
     torch.testing.assert_close(shifted["3"], net(NORMALIZATION(255 - images)).detach())

@@ -1,0 +1,55 @@
+"""The contract of an inference: what one look of a network at a view leaves as evidence."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from prunescope.core.registry import Member, Registry
+from prunescope.data import Dataset, Normalization
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """A network and the images of a view.
+
+    Args:
+        net: trained and masked, on ``device``, in evaluation mode.
+        images: uint8 ``[n, c, h, w]``, before the shift.
+        labels: true labels ``[n]``.
+        normalization: of the inputs.
+        device: where the network runs.
+        change: the view's shift, called with a uint8 batch and the index of its first image; None without one.
+        split: returns a split of the data as it is, such as ``train``.
+        batch: images at once.
+    """
+
+    net: nn.Module
+    images: Tensor
+    labels: Tensor
+    normalization: Normalization
+    device: torch.device
+    change: Callable[[Tensor, int], Tensor] | None = None
+    split: Callable[[str], Dataset]
+    batch: int = 500
+
+    def batches(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield the index of the first image and the network inputs, batch by batch, so that shifted views stream."""
+        for start in range(0, len(self.images), self.batch):
+            part = self.images[start : start + self.batch].to(self.device)
+            yield start, self.normalization(part if self.change is None else self.change(part, start))
+
+
+class Inference(Member, ABC):
+    """One file in this folder for each kind of evidence; its fields are all that the result depends on."""
+
+    @abstractmethod
+    def __call__(self, seen: Seen) -> Mapping[str, Tensor]:
+        """Return tensors by name, on the CPU; their order is kept."""
+
+
+INFERENCES: Registry[Inference] = Registry("inferences")

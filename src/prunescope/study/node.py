@@ -1,0 +1,61 @@
+"""Node: one piece of work, named by what it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from prunescope.core.config import canonical_json, fingerprint
+
+# Raised when a kind computes something else than before: old artefacts are then no longer found.
+VERSIONS: Mapping[str, int] = {}
+
+Inputs = Mapping[str, "str | tuple[str, ...]"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One piece of work.
+
+    Args:
+        kind: what is done.
+        key: SHA-256 of kind, version, options that differ from their default, and the keys of the inputs.
+        spec: the complete specification as JSON, compared when an artefact is reused.
+        payload: plain data the work reads; never part of the key.
+        inputs: keys by role.
+        artefact: kind of what the node leaves: ``data``, ``state``, ``measure``, or a kind of inference.
+    """
+
+    kind: str
+    key: str
+    spec: str = field(repr=False)
+    payload: Mapping[str, Any] = field(repr=False)
+    inputs: Inputs = field(repr=False)
+    artefact: str = "state"
+
+    def input_keys(self) -> Iterable[str]:
+        """Yield the keys of all inputs."""
+        for value in self.inputs.values():
+            yield from (value,) if isinstance(value, str) else value
+
+
+def make_node(
+    kind: str,
+    identity: Mapping[str, Any],
+    complete: Mapping[str, Any],
+    inputs: Inputs,
+    payload: Mapping[str, Any] | None = None,
+    artefact: str = "state",
+) -> Node:
+    """Return the node of this identity; ``payload`` defaults to the complete options."""
+    plain = {role: value if isinstance(value, str) else list(value) for role, value in inputs.items()}
+    head = {"kind": kind, "version": VERSIONS.get(kind, 1), "inputs": plain}
+    return Node(
+        kind=kind,
+        key=fingerprint({**head, "parameters": identity}),
+        spec=canonical_json({**head, "parameters": complete}),
+        payload=complete if payload is None else payload,
+        inputs=inputs,
+        artefact=artefact,
+    )
