@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 import torch
@@ -29,6 +30,7 @@ class Subject:
         fetch_state: returns the State.
         fetch_images: returns the images of the view, uint8, before its shift.
         build: returns the network without trained weights.
+        fetch_history: returns what was recorded of its training, see ``history``.
     """
 
     seed: int
@@ -39,6 +41,7 @@ class Subject:
     fetch_state: Callable[[], State] = field(repr=False)
     fetch_images: Callable[[], Tensor] = field(repr=False)
     build: Callable[[], nn.Module] = field(repr=False)
+    fetch_history: Callable[[], Sequence[Mapping[str, Any]]] = field(default=tuple, repr=False)
 
     @cached_property
     def _evidence(self) -> dict[str, Mapping[str, Tensor]]:
@@ -69,6 +72,15 @@ class Subject:
     def state(self) -> State:
         """Weights, mask and the rest."""
         return self.fetch_state()
+
+    @cached_property
+    def history(self) -> Sequence[Mapping[str, Any]]:
+        """What was recorded of all stages of its life, in order: one entry an epoch, or one for a stage without.
+
+        Each has the number ``stage``, its ``kind`` and ``sparsity``; those of an epoch also ``epoch``, ``step``,
+        ``loss``, ``lr`` and what its Train tracked. Empty for a network that was not trained here.
+        """
+        return self.fetch_history()
 
     @cached_property
     def images(self) -> Tensor:

@@ -17,6 +17,7 @@ from prunescope.models import MODELS, build
 from prunescope.pruning import State
 from prunescope.study.store import Artefact, Store
 
+History = list[dict[str, Any]]
 SPLIT_SEED = 0
 
 
@@ -94,7 +95,7 @@ def state_of(artefact: Artefact) -> tuple[State, dict[str, Any]]:
     return State.from_tensors(artefact.tensors, artefact.content["meta"]), dict(artefact.content["blueprint"])
 
 
-def state_artefact(state: State, blueprint: Mapping[str, Any], history: list[dict[str, float]]) -> Artefact:
+def state_artefact(state: State, blueprint: Mapping[str, Any], history: History) -> Artefact:
     """Return a state as it is stored, with what was recorded of its training."""
     tensors, meta = state.to_tensors()
     return Artefact(tensors=tensors, content={"meta": meta, "blueprint": dict(blueprint), "history": history})

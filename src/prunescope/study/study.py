@@ -80,15 +80,23 @@ class Study(Config):
         return parse_budget(value) if isinstance(value, Mapping) else value
 
     def dense_of(self, recipe: str) -> str:
-        """Return the recipe whose end is the dense reference of ``recipe``: its root, or the one named dense."""
-        root = recipe
-        while (parent := self.recipes[root].start) is not None:
-            root = parent
-        if not self.recipes[root].prunes:
-            return root
-        if DENSE in self.recipes:
+        """Return the recipe whose end is the dense reference of ``recipe``.
+
+        The one named dense, if it begins with the same recipe or ``recipe`` begins with one that prunes; else the
+        recipe that ``recipe`` begins with.
+        """
+        root = self._root(recipe)
+        pruned = self.recipes[root].prunes
+        if DENSE in self.recipes and (pruned or self._root(DENSE) == root):
             return DENSE
-        raise PrunescopeError("no dense reference", expected=f"a recipe named {DENSE!r}", where=f"recipes.{recipe}")
+        if pruned:
+            raise PrunescopeError("no dense reference", expected=f"a recipe named {DENSE!r}", where=f"recipes.{recipe}")
+        return root
+
+    def _root(self, recipe: str) -> str:
+        while (parent := self.recipes[recipe].start) is not None:
+            recipe = parent
+        return recipe
 
 
 Reference = Study | str | Path | Mapping[str, Any]

@@ -16,7 +16,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.data import SOURCES, Normalization, split_validation
 from prunescope.measures.inference import INFERENCES
 from prunescope.pruning import State
-from prunescope.study.artefacts import SPLIT_SEED, Place, build_network, read_state, state_artefact
+from prunescope.study.artefacts import SPLIT_SEED, History, Place, build_network, read_state, state_artefact, state_of
 from prunescope.study.node import Node
 from prunescope.study.shown import infer, measure
 from prunescope.study.store import Artefact, Store
@@ -77,9 +77,11 @@ def _init(node: Node, place: Place) -> Artefact:
 
 def _stage(node: Node, place: Place) -> Artefact:
     """Run one stage; a training that was cut off goes on from the state it kept."""
-    state, blueprint = read_state(place.store, str(node.inputs["state"]))
+    before = place.store.read("state", str(node.inputs["state"]))
+    state, blueprint = state_of(before)
+    lived = before.content["history"]
     partial = place.store.load_partial(node.key)
-    history: list[dict[str, float]] = json.loads(partial[1].pop("history")) if partial else []
+    history: History = json.loads(partial[1].pop("history")) if partial else []
     context = Context(
         build=lambda: build_network(blueprint, state.seed),
         split=lambda name: place.splits(str(node.inputs["data"]))[name],
@@ -89,7 +91,14 @@ def _stage(node: Node, place: Place) -> Artefact:
         callbacks=(_recorder(history), _saver(place.store, node.key, history)),
     )
     reached = STAGES.build(node.payload)(state, context)
-    return state_artefact(reached, blueprint, history)
+    return state_artefact(reached, blueprint, [*lived, *_labelled(history, node.kind, lived, reached)])
+
+
+def _labelled(history: History, kind: str, lived: History, reached: State) -> History:
+    """Return what a stage recorded with its place in the network's life; a stage without epochs is one entry."""
+    stage = lived[-1].get("stage", 0) if lived else 0  # older artefacts did not number their stages
+    place = {"stage": stage + 1, "kind": kind}
+    return [{**place, **entry} for entry in history or [{"sparsity": reached.mask.sparsity}]]
 
 
 def compute(node: Node, place: Place) -> Artefact:
@@ -100,7 +109,7 @@ def compute(node: Node, place: Place) -> Artefact:
     return kinds.get(node.kind, _stage)(node, place)
 
 
-def _recorder(history: list[dict[str, float]]) -> Callable[[Epoch], None]:
+def _recorder(history: History) -> Callable[[Epoch], None]:
     def record(epoch: Epoch) -> None:
         plain = {name: getattr(epoch, name) for name in ("step", "loss", "lr", "sparsity")}
         history.append({"epoch": epoch.number, **plain, **epoch.measured})
@@ -108,7 +117,7 @@ def _recorder(history: list[dict[str, float]]) -> Callable[[Epoch], None]:
     return record
 
 
-def _saver(store: Store, key: str, history: list[dict[str, float]]) -> Callable[[Epoch], None]:
+def _saver(store: Store, key: str, history: History) -> Callable[[Epoch], None]:
     """Keep the state of a long training every few seconds."""
     last = time.monotonic()
 

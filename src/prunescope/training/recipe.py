@@ -84,49 +84,79 @@ class Recipe(Config):
 
 
 def parse_recipes(raw: Mapping[str, Any], where: str) -> dict[str, Recipe]:
-    """Read a study's recipes: a list is stages, ``train: same`` repeats the last Train of the recipes it comes from.
+    """Read a study's recipes: a list is stages.
+
+    ``train: same`` repeats the last Train of the recipes it comes from, ``train: {same: NAME, option: value}`` that of
+    another recipe, with other options.
 
     Returns:
-        Recipes so ordered that each stands after the one it comes from.
+        Recipes so ordered that each stands after the ones it refers to.
 
     Raises:
-        PrunescopeError: for an unknown parent, a circle, or ``train: same`` without a Train before it.
+        PrunescopeError: for an unknown recipe, a circle, or nothing to repeat.
     """
     plain = {name: dict(value) if isinstance(value, Mapping) else {"stages": value} for name, value in raw.items()}
     recipes: dict[str, Recipe] = {}
-    for name in _parents_first(plain, where):
+    for name in _in_order(plain, where):
         place = f"{where}: recipes.{name}"
         stages = plain[name].get("stages")
         if not isinstance(stages, Sequence) or isinstance(stages, str):
             raise PrunescopeError("stages are missing", expected="a list of stages", got=stages, where=place)
-        filled = [_last_train(recipes, plain[name].get("from"), place) if s == {"train": "same"} else s for s in stages]
+        filled = [_repeated(stage, recipes, plain[name].get("from"), place) for stage in stages]
         recipes[name] = validate(Recipe, {**plain[name], "stages": filled}, place)
     return recipes
 
 
-def _last_train(recipes: Mapping[str, Recipe], parent: str | None, where: str) -> Train:
-    while parent is not None:
-        trains = [stage for stage in recipes[parent].stages if isinstance(stage, Train)]
+def _repeated(stage: object, recipes: Mapping[str, Recipe], parent: str | None, where: str) -> object:
+    """Return a stage, or the Train that it repeats."""
+    if stage == {"train": "same"}:
+        return _last_train(recipes, parent, where)
+    options = _options_of_same(stage)
+    if options is None:
+        return stage
+    changes = {name: value for name, value in options.items() if name != "same"}
+    return {"train": {**_last_train(recipes, str(options["same"]), where).canonical(), **changes}}
+
+
+def _options_of_same(stage: object) -> Mapping[str, Any] | None:
+    options = stage.get("train") if isinstance(stage, Mapping) else None
+    return options if isinstance(options, Mapping) and "same" in options else None
+
+
+def _last_train(recipes: Mapping[str, Recipe], recipe: str | None, where: str) -> Train:
+    while recipe is not None:
+        trains = [stage for stage in recipes[recipe].stages if isinstance(stage, Train)]
         if trains:
             return trains[-1]
-        parent = recipes[parent].start
+        recipe = recipes[recipe].start
     raise PrunescopeError("train: same has no training before it", where=where, remedy="Write the training out")
 
 
-def _parents_first(plain: Mapping[str, Mapping[str, Any]], where: str) -> list[str]:
+def _in_order(plain: Mapping[str, Mapping[str, Any]], where: str) -> list[str]:
     order: list[str] = []
+
+    def visit(name: str, chain: tuple[str, ...]) -> None:
+        if name in chain:
+            told = " → ".join([*chain[chain.index(name) :], name])
+            raise PrunescopeError("recipes come from each other in a circle", got=told, where=where)
+        if name in order:
+            return
+        for field, other in _references(plain[name]):
+            if other not in plain:
+                raise unknown_name("recipe", other, plain).at(f"{where}: recipes.{name}.{field}")
+            visit(other, (*chain, name))
+        order.append(name)
+
     for name in plain:
-        chain: list[str] = []
-        current: str | None = name
-        while current is not None and current not in order:
-            if current in chain:
-                raise PrunescopeError(
-                    "recipes come from each other in a circle", got=" → ".join([*chain, current]), where=where
-                )
-            chain.append(current)
-            parent = plain[current].get("from")
-            if parent is not None and parent not in plain:
-                raise unknown_name("recipe", parent, plain).at(f"{where}: recipes.{current}.from")
-            current = parent
-        order += reversed(chain)
+        visit(name, ())
     return order
+
+
+def _references(recipe: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return the other recipes that one refers to, each with the field that does."""
+    start, stages = recipe.get("from"), recipe.get("stages")
+    found = [] if start is None else [("from", str(start))]
+    for index, stage in enumerate(stages if isinstance(stages, Sequence) else ()):
+        options = _options_of_same(stage)
+        found += [] if options is None else [(f"stages.{index}.train.same", str(options["same"]))]
+    return found

@@ -130,6 +130,14 @@ def test_a_layer_is_embedded_and_what_lies_behind_it_is_not_trained():
     torch.testing.assert_close(whole, supcon_loss(net(batch.images), batch.labels, 0.5, 0.07))
 
 
+def test_without_labels_only_the_two_views_of_an_image_attract_each_other():
+    batch = Batch(drawn(8, 4, 1)[0].view(8, 1, 2, 2), torch.zeros(8, dtype=torch.int64))
+    pairs = torch.arange(4).repeat(2)
+    found = SupCon(labels=False)(nn.Flatten(), batch)
+    torch.testing.assert_close(found, supcon_loss(batch.images.flatten(1), pairs, 0.5, 0.07))
+    assert found != SupCon()(nn.Flatten(), batch)
+
+
 def test_a_layer_that_is_not_there_or_not_used_is_refused():
     net = nn.Sequential(nn.Flatten(), nn.Linear(4, 3))
     net.spare = nn.Linear(3, 3)

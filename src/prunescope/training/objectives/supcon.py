@@ -58,8 +58,11 @@ class SupCon(Objective):
             when empty. Layers behind it are not trained.
         temperature: $\tau$.
         base_temperature: $\tau_0$; the loss carries the factor $\tau / \tau_0$.
+        labels: False to learn without them: only the two views of an image attract each other (SimCLR, whose loss
+            this is up to that factor).
 
-    Source: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020.
+    Source: Khosla et al., Supervised Contrastive Learning, NeurIPS 2020; without labels Chen et al., A Simple
+    Framework for Contrastive Learning of Visual Representations, ICML 2020, equation 1.
     """
 
     views: ClassVar[int] = 2
@@ -67,11 +70,14 @@ class SupCon(Objective):
     layer: str = ""
     temperature: Positive = 0.5
     base_temperature: Positive = 0.07
+    labels: bool = True
 
     def __call__(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the loss over all views."""
         embeddings = _output_of(net, self.layer, batch.images).flatten(1)
-        return supcon_loss(embeddings, batch.labels, self.temperature, self.base_temperature)
+        images = torch.arange(len(embeddings) // self.views, device=embeddings.device).repeat(self.views)
+        labels = batch.labels if self.labels else images
+        return supcon_loss(embeddings, labels, self.temperature, self.base_temperature)
 
 
 def _output_of(net: nn.Module, layer: str, images: Tensor) -> Tensor:
