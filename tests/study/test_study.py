@@ -129,3 +129,23 @@ def test_a_study_without_a_dense_reference_is_refused_when_planned():
     study = load_study(raw(recipes={"a": [{"prune": {"criterion": "magnitude", "sparsity": 0.5}}, train]}))
     with pytest.raises(PrunescopeError, match="no dense reference"):
         plan_study(study)
+
+
+def test_the_dense_reference_is_the_recipe_named_dense_where_the_two_begin_alike_else_the_beginning():
+    train, prune = {"train": {"until": "1ep"}}, {"prune": {"criterion": "magnitude", "sparsity": 0.5}}
+    recipes = {
+        "start": [train],
+        "dense": {"from": "start", "stages": [train]},
+        "early": {"from": "start", "stages": [prune]},
+        "late": {"from": "dense", "stages": [prune]},
+        "other": [train],
+        "cut": {"from": "other", "stages": [prune]},
+        "alone": [prune],
+    }
+    study = load_study(raw(recipes=recipes))
+    found = {name: study.dense_of(name) for name in recipes}
+    assert found == dict.fromkeys(("start", "dense", "early", "late", "alone"), "dense") | dict.fromkeys(
+        ("other", "cut"), "other"
+    )
+    with pytest.raises(PrunescopeError, match=r"recipes\.alone: no dense reference"):
+        load_study(raw(recipes={"alone": [prune]})).dense_of("alone")

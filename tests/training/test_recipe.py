@@ -26,6 +26,15 @@ def test_train_same_is_the_last_train_of_the_recipes_it_comes_from():
     assert parsed["again"].stages[2] == parsed["dense"].stages[1]
 
 
+def test_a_training_can_be_that_of_another_recipe_with_other_options():
+    same = {"train": {"same": "dense", "batch": 7}}
+    parsed = recipes(first=[{"train": {"until": "1ep"}}, same], dense=[TRAIN], child={"from": "dense", "stages": []},
+                     last=[{"train": {"same": "child"}}])  # fmt: skip
+    assert list(parsed) == ["dense", "first", "child", "last"]
+    assert parsed["first"].stages[1] == parsed["dense"].stages[0].model_copy(update={"batch": 7})
+    assert parsed["last"].stages == parsed["dense"].stages
+
+
 def test_levels_fill_the_open_amount_and_start_from_the_parent_or_the_level_before():
     shot = recipes(dense=[TRAIN], shot={"from": "dense", "levels": [0.5, 0.9], "stages": [{"prune": "magnitude"}]})[
         "shot"
@@ -50,6 +59,10 @@ def test_rounds_continue_each_other_and_their_sparsity_accumulates():
         ({"a": {"from": "b", "stages": [TRAIN]}, "b": {"from": "a", "stages": [TRAIN]}}, "in a circle"),
         ({"a": {"from": "dens", "stages": [TRAIN]}, "dense": [TRAIN]}, "did you mean 'dense'"),
         ({"a": [{"train": "same"}]}, "no training before it"),
+        ({"a": [{"train": {"same": "b"}}], "b": [PRUNE]}, "no training before it"),
+        ({"a": [{"train": {"same": "b"}}], "b": [{"train": {"same": "a"}}]}, "in a circle; got a → b → a"),
+        ({"a": [{"train": {"same": "dens"}}], "dense": [TRAIN]}, "0.train.same: unknown .* did you mean 'dense'"),
+        ({"a": [{"train": {"same": "dense", "untl": 3}}], "dense": [TRAIN]}, "did you mean 'until'"),
         ({"a": {"levels": [0.5], "stages": [TRAIN]}}, "levels belong to a prune stage"),
         ({"a": [{"prune": "magnitude"}]}, "levels belong to a prune stage"),
         ({"a": {"levels": [0.9, 0.5], "stages": [{"prune": "magnitude"}]}}, "levels must rise"),

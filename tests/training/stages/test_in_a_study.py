@@ -1,6 +1,7 @@
 """Stages as nodes of a study: planned, stored, cut off and resumed."""
 
 import copy
+import shutil
 
 import pytest
 import torch
@@ -69,20 +70,50 @@ def test_a_level_with_the_amount_written_out_is_the_same_work():
     assert cells["gmp_level", "0.5"].sparsity == 0.5
 
 
-def test_curves_are_in_the_history_of_each_training(finished):
+def test_a_state_keeps_the_history_of_its_whole_life(finished):
     chain = states(finished, "regrown")
-    histories = [artefact.content["history"] for kind, artefact, _ in chain if kind == "train"]
-    first, masked, last = histories
+    history = chain[-1][1].content["history"]
+    kinds = {entry["stage"]: entry["kind"] for entry in history}
+    assert list(kinds.values()) == [kind for kind, _, _ in chain[1:]]
+    assert list(kinds) == list(range(1, len(chain)))
+    assert all(history[: len(before)] == before for before in (a.content["history"] for _, a, _ in chain))
+    first, prune, masked, last = (
+        [entry for entry in history if entry["stage"] == stage] for stage in (1, 2, 4, len(chain) - 1)
+    )
     assert [entry["epoch"] for entry in first] == [0, 1]
     assert {"loss", "lr", "step", "sparsity", "validation/accuracy", "nonzero/linear1.weight"} <= set(first[0])
     assert 0 < first[-1]["validation/accuracy"] <= 1
-    assert set(masked[0]) == {"epoch", "step", "loss", "lr", "sparsity"} and masked[0]["sparsity"] == 0.5
+    assert prune == [{"stage": 2, "kind": "prune", "sparsity": 0.5}]
+    plain = {"stage", "kind", "epoch", "step", "loss", "lr", "sparsity"}
+    assert set(masked[0]) == plain and masked[0]["sparsity"] == 0.5
     assert last[0]["sparsity"] == 0 and last[-1]["grown/linear2.weight"] > 0
     assert last[-1]["grown_size/linear2.weight"] > 0
+
+
+def test_gradual_pruning_records_its_rising_sparsity(finished):
     [gradual] = [artefact.content["history"] for kind, artefact, _ in states(finished, "gmp") if kind == "gradual"]
     sparsities = [entry["sparsity"] for entry in gradual]
     assert sparsities[0] == 0 and sparsities == sorted(sparsities)
     assert sparsities[-1] == pytest.approx(0.9, abs=2e-3)
+
+
+def test_a_state_of_before_stages_were_numbered_goes_on(tmp_path):
+    store = Store(tmp_path / "store")
+    study = copy.deepcopy(RAW) | {"recipes": {"dense": [WATCHED]}}
+    assert run(study, store=store.root, on="inline").complete
+    [key] = [node.key for node in plan_study(load_study(study)).nodes.values() if node.kind == "train"]
+    old = store.read("state", key)
+    plain = [
+        {name: value for name, value in e.items() if name not in ("stage", "kind")} for e in old.content["history"]
+    ]
+    old.content["history"] = plain
+    node = plan_study(load_study(study)).nodes[key]
+    shutil.rmtree(store.folder("state", key))
+    store.write("state", key, node.spec, old, seconds=1.0, device="cpu")
+    study["recipes"]["again"] = {"from": "dense", "stages": [WATCHED]}
+    assert run(study, store=store.root, on="inline").complete
+    again = next(cell.state for cell in plan_study(load_study(study)).cells if cell.recipe == "again")
+    assert [entry.get("stage") for entry in store.read("state", again).content["history"]] == [None, None, 1, 1]
 
 
 def test_regrowth_is_recovered_from_what_the_store_holds(finished):
