@@ -5,12 +5,21 @@ The functions are bound here after their modules, so that ``prunescope.measures.
 
 from prunescope.measures.accuracy import Accuracy, recalls, worst_class_drop
 from prunescope.measures.agreement import Agreement, separate_agreement, separate_losses
+from prunescope.measures.backward_selection import (
+    backward_selection,
+    backward_selection_in_rounds,
+    keep_pixels,
+    sufficient_pixels,
+)
 from prunescope.measures.calibration import Calibration, expected_calibration_error
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.compression import Compression, Counts, compression
+from prunescope.measures.excess_error import excess_error
 from prunescope.measures.multiply_adds import multiply_adds
+from prunescope.measures.noise_similarity import noise_similarity
 from prunescope.measures.pie import Pie, dense_floor, pie
 from prunescope.measures.promise import DEFAULT_BUDGET, Promise, parse_budget
+from prunescope.measures.prune_potential import prune_potential
 from prunescope.measures.representation import Cca, Cka, Nbs, Pwcca, Svcca, layer_values
 from prunescope.measures.subject import Curve, Pair, Populations, Subject, stacked_predictions
 from prunescope.measures.table import COLUMNS, tidy
@@ -46,19 +55,26 @@ __all__ = [
     "Svcca",
     "Value",
     "Verdict",
+    "backward_selection",
+    "backward_selection_in_rounds",
     "compression",
     "dense_floor",
+    "excess_error",
     "expected_calibration_error",
     "judge",
+    "keep_pixels",
     "layer_values",
     "modal_labels",
     "multiply_adds",
+    "noise_similarity",
     "parse_budget",
     "pie",
+    "prune_potential",
     "recalls",
     "separate_agreement",
     "separate_losses",
     "stacked_predictions",
+    "sufficient_pixels",
     "tidy",
     "worst_class_drop",
 ]
