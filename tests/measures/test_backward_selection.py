@@ -1,8 +1,8 @@
 import pytest
 import torch
+from bench.backward_selection import naive_selection
 from torch import nn
 
-from bench.backward_selection import naive_selection
 from prunescope.core.errors import PrunescopeError
 from prunescope.measures import backward_selection, backward_selection_in_rounds, keep_pixels, sufficient_pixels
 
@@ -42,9 +42,7 @@ def test_a_linear_network_loses_its_pixels_by_weight(inputs):
 def test_ties_keep_lower_indices_longer():
     flat = backward_selection(linear([1.0, 1.0, 1.0, 1.0]), torch.ones(1, 1, 2, 2, dtype=DOUBLE))
     assert flat.order.tolist() == [[3, 2, 1, 0]]
-    rounds = backward_selection_in_rounds(
-        linear([1.0, 1.0, 1.0, 1.0]), torch.ones(1, 1, 2, 2, dtype=DOUBLE), share=0.5
-    )
+    rounds = backward_selection_in_rounds(linear([1.0, 1.0, 1.0, 1.0]), torch.ones(1, 1, 2, 2, dtype=DOUBLE), share=0.5)
     assert rounds.order.tolist() == [[3, 2, 1, 0]]
 
 

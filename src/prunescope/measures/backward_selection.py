@@ -133,7 +133,7 @@ def confidences(net: nn.Module, inputs: Tensor, classes: Tensor, batch: int = IN
     """Return the softmax probability of a class for each input, float64 ``[n]`` on the CPU."""
     parts = []
     with torch.no_grad():
-        for part, wanted in zip(inputs.split(batch), classes.split(batch), strict=True):
+        for part, wanted in zip(torch.split(inputs, batch), torch.split(classes, batch), strict=True):
             probabilities = torch.softmax(net(part).double(), dim=1).cpu()
             parts.append(probabilities.gather(1, wanted[:, None])[:, 0])
     found = torch.cat(parts)
@@ -155,7 +155,7 @@ def _selected(
         got = f"{inputs.dtype} {list(inputs.shape)}"
         raise PrunescopeError("inputs have the wrong form", expected="float [images, c, h, w]", got=got)
     with torch.no_grad():
-        predicted = torch.cat([net(part).argmax(1).cpu() for part in inputs.split(batch)])
+        predicted = torch.cat([net(part).argmax(1).cpu() for part in torch.split(inputs, batch)])
     asked = predicted if classes is None else classes.cpu()
     if asked.shape != predicted.shape:
         raise PrunescopeError("one class for each image", expected=len(inputs), got=list(asked.shape))
@@ -181,7 +181,7 @@ def _candidates(
 ) -> Iterator[Tensor]:
     """Yield the confidences of each image without each of its remaining pixels, in batches over both."""
     owner = torch.arange(len(current)).repeat_interleave(left.shape[1])
-    for images, pixels in zip(owner.split(batch), left.flatten().split(batch), strict=True):
+    for images, pixels in zip(torch.split(owner, batch), torch.split(left.flatten(), batch), strict=True):
         shown = current[images.to(current.device)]
         yield confidences(net, _masked(shown, pixels[:, None], mask_value, own=True), asked[images], batch)
 

@@ -78,9 +78,9 @@ def _checked(sparsity: ArrayLike, error: ArrayLike, parent_error: float, delta: 
     if levels.ndim != 1 or levels.shape != errors.shape or not levels.size:
         got = f"sparsity {list(levels.shape)}, error {list(errors.shape)}"
         raise PrunescopeError("levels do not fit", expected="one error for each of one or more sparsities", got=got)
-    numbers = {"sparsity": levels, "error": errors, "parent_error": parent_error, "delta": delta}
+    numbers: dict[str, ArrayLike] = {"sparsity": levels, "error": errors, "parent_error": parent_error, "delta": delta}
     for name, values in numbers.items():
-        if not np.isfinite(values).all():
+        if not np.isfinite(np.asarray(values, dtype=np.float64)).all():
             raise PrunescopeError("not finite", got=values, where=f"prune_potential: {name}")
     if levels.min() < 0 or levels.max() >= 1:
         raise PrunescopeError("sparsity out of range", expected="0 ≤ s < 1", got=levels.tolist())
