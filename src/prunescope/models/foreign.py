@@ -1,4 +1,4 @@
-"""Networks written elsewhere: a Python factory, timm, or torchvision."""
+"""Networks written elsewhere: a Python factory, timm, torchvision, or transformers."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from prunescope.models.taps import LOGITS, activations
 
 Factory = Callable[..., Any]
 
-_FORMS = "package.module:factory, file.py:factory, timm:NAME or torchvision:NAME"
+_FORMS = "package.module:factory, file.py:factory, timm:NAME, torchvision:NAME or transformers:DIR"
 
 
 def load_factory(reference: str) -> Factory:
-    """Return the callable behind ``module:factory``, ``file.py:factory``, ``timm:NAME`` or ``torchvision:NAME``.
+    """Return the callable that a reference names.
 
-    A file or module is executed to find its factory: a reference is as trusted as a program one starts. The
-    factories of timm and torchvision take ``num_classes`` (and timm's ``in_chans``) and load no trained weights.
+    The forms are ``package.module:factory``, ``file.py:factory``, ``timm:NAME``, ``torchvision:NAME`` and
+    ``transformers:DIR``. A file or module is executed to find its factory: a reference is as trusted as a program one starts. The
+    factories of timm and torchvision take ``num_classes`` (and timm's ``in_chans``); that of transformers follows the
+    ``config.json`` in the folder. None loads trained weights.
 
     Raises:
         PrunescopeError: for a text of another form, a file or module that is not there or fails, a name that is not
@@ -59,7 +61,9 @@ def load_factory(reference: str) -> Factory:
 
 @MODELS.register("foreign")
 class Foreign(Model):
-    """Any network: ``package.module:factory``, ``file.py:factory``, ``timm:NAME`` or ``torchvision:NAME``.
+    """Any network, by a reference to its factory.
+
+    ``package.module:factory``, ``file.py:factory``, ``timm:NAME``, ``torchvision:NAME`` or ``transformers:DIR``.
 
     The factory is called with those of ``image_shape``, ``channels``, ``in_channels``, ``in_chans``, ``classes`` and
     ``num_classes`` that it names as parameters, and returns a module that maps ``[n, c, h, w]`` to ``[n, classes]``.
@@ -102,21 +106,32 @@ class Foreign(Model):
         if not isinstance(net, nn.Module):
             got = type(net).__name__
             raise PrunescopeError("the factory returns no network", expected="a module", got=got, where=self.reference)
-        self._check_logits(net, image_shape, classes)
+        check_logits(net, image_shape, classes, self.reference)
         return net
 
-    def _check_logits(self, net: nn.Module, image_shape: ImageShape, classes: int) -> None:
-        try:
-            logits = activations(net, torch.zeros(2, *image_shape), [LOGITS])[LOGITS]
-        except PrunescopeError as error:
-            raise error.at(self.reference) from None
-        except Exception as error:
-            shape = "×".join(map(str, image_shape))
-            told = f"the network cannot take {shape} images"
-            raise PrunescopeError(told, got=_told(error), where=self.reference) from error
-        if logits.shape != (2, classes):
-            expected, got = f"[n, {classes}]", f"{list(logits.shape)} for n = 2"
-            raise PrunescopeError("the network returns no logits", expected=expected, got=got, where=self.reference)
+
+def check_logits(net: nn.Module, image_shape: ImageShape, classes: int, where: str) -> None:
+    """Refuse a network that does not map two images of this shape to logits ``[2, classes]``."""
+    try:
+        logits = activations(net, torch.zeros(2, *image_shape), [LOGITS])[LOGITS]
+    except PrunescopeError as error:
+        raise error.at(where) from None
+    except Exception as error:
+        told = f"the network cannot take {'×'.join(map(str, image_shape))} images"
+        raise PrunescopeError(told, got=_told(error)[:300], where=where) from error
+    if logits.shape != (2, classes):
+        expected, got = f"[n, {classes}]", f"{list(logits.shape)} for n = 2"
+        raise PrunescopeError("the network returns no logits", expected=expected, got=got, where=where)
+
+
+def logits_only(net: nn.Module) -> nn.Module:
+    """Let ``net`` return the logits of an output that has them by name, as classifiers of transformers do."""
+    net.register_forward_hook(_logits_of)
+    return net
+
+
+def _logits_of(net: nn.Module, inputs: object, output: Any) -> Any:
+    return output["logits"] if isinstance(output, Mapping) and "logits" in output else getattr(output, "logits", output)
 
 
 def _accepted(factory: Factory, known: Mapping[str, Any]) -> dict[str, Any]:
@@ -159,9 +174,9 @@ def _executed(path: Path, digest: str) -> ModuleType:
 
 def _digest(reference: str) -> str:
     """Return the checksum of the file that a Python reference names; a library's name stands for itself."""
-    place = reference.rpartition(":")[0]
+    place, _, name = reference.rpartition(":")
     if place in _LIBRARIES:
-        return ""
+        return _sha(_configuration(name)) if place == "transformers" else ""
     source = getattr(_imported(place), "__file__", None)
     return _sha(Path(source)) if source else ""
 
@@ -194,6 +209,26 @@ def _torchvision(name: str) -> Factory:
     return create
 
 
+def _transformers(folder: str) -> Factory:
+    _configuration(folder)
+    library = _library("transformers", "pip install transformers")
+    config = library.AutoConfig.from_pretrained(folder, local_files_only=True)
+
+    def create() -> nn.Module:
+        return logits_only(library.AutoModelForImageClassification.from_config(config))
+
+    return create
+
+
+def _configuration(folder: str) -> Path:
+    path = Path(folder).expanduser() / "config.json"
+    if not path.is_file():
+        raise PrunescopeError(
+            "no model of transformers", expected="a folder with config.json", got=folder, where="model"
+        )
+    return path
+
+
 def _library(name: str, remedy: str) -> Any:
     try:
         return importlib.import_module(name)
@@ -208,4 +243,8 @@ def _checked_name(library: str, name: str, known: list[str]) -> None:
         raise PrunescopeError(f"no such model in {library}", got=name, remedy=f"Nearest: {near}")
 
 
-_LIBRARIES: Mapping[str, Callable[[str], Factory]] = {"timm": _timm, "torchvision": _torchvision}
+_LIBRARIES: Mapping[str, Callable[[str], Factory]] = {
+    "timm": _timm,
+    "torchvision": _torchvision,
+    "transformers": _transformers,
+}
