@@ -1,6 +1,8 @@
+import json
 import shutil
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -93,6 +95,41 @@ def test_a_library_is_used_when_it_is_installed(library, monkeypatch):
     assert build(Foreign(reference=f"{library}:tiny_net"), (3, 4, 4), 6, 0)[1].out_features == 6
     with pytest.raises(PrunescopeError, match=f"no such model in {library}.*Nearest: tiny_net"):
         MODELS.build({"foreign": f"{library}:tiny_nett"})
+
+
+class FakeTransformers:
+    """What is used of transformers: a classifier that returns an object with logits."""
+
+    class AutoConfig:
+        @staticmethod
+        def from_pretrained(folder, *, local_files_only):
+            assert local_files_only
+            return json.loads((Path(folder) / "config.json").read_text())
+
+    class AutoModelForImageClassification:
+        @staticmethod
+        def from_config(config):
+            class Classifier(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.classifier = nn.Linear(48, config["num_labels"])
+
+                def forward(self, pixel_values):
+                    return SimpleNamespace(loss=None, logits=self.classifier(pixel_values.flatten(1)))
+
+            return Classifier()
+
+
+def test_a_folder_of_transformers_gives_a_classifier_of_logits(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "transformers", FakeTransformers)
+    (tmp_path / "config.json").write_text('{"num_labels": 6}')
+    model = Foreign(reference=f"transformers:{tmp_path}")
+    net = build(model, (3, 4, 4), 6, 0)
+    assert net(torch.zeros(2, 3, 4, 4)).shape == (2, 6) and list(net.state_dict())[0] == "classifier.weight"
+    (tmp_path / "config.json").write_text('{"num_labels": 7}')
+    assert Foreign(reference=f"transformers:{tmp_path}").digest != model.digest
+    with pytest.raises(PrunescopeError, match="expected a folder with config.json"):
+        MODELS.build({"foreign": f"transformers:{tmp_path}/nowhere"})
 
 
 @pytest.mark.parametrize(

@@ -31,9 +31,9 @@ def load_factory(reference: str) -> Factory:
     """Return the callable that a reference names.
 
     The forms are ``package.module:factory``, ``file.py:factory``, ``timm:NAME``, ``torchvision:NAME`` and
-    ``transformers:DIR``. A file or module is executed to find its factory: a reference is as trusted as a program one starts. The
-    factories of timm and torchvision take ``num_classes`` (and timm's ``in_chans``); that of transformers follows the
-    ``config.json`` in the folder. None loads trained weights.
+    ``transformers:DIR``. A file or module is executed to find its factory: a reference is as trusted as a program one
+    starts. The factories of timm and torchvision take ``num_classes`` (and timm's ``in_chans``); that of transformers
+    follows the ``config.json`` in the folder. None loads trained weights.
 
     Raises:
         PrunescopeError: for a text of another form, a file or module that is not there or fails, a name that is not
