@@ -125,10 +125,10 @@ def test_a_folder_of_transformers_gives_a_classifier_of_logits(tmp_path, monkeyp
     (tmp_path / "config.json").write_text('{"num_labels": 6}')
     model = Foreign(reference=f"transformers:{tmp_path}")
     net = build(model, (3, 4, 4), 6, 0)
-    assert net(torch.zeros(2, 3, 4, 4)).shape == (2, 6) and list(net.state_dict())[0] == "classifier.weight"
+    assert net(torch.zeros(2, 3, 4, 4)).shape == (2, 6) and next(iter(net.state_dict())) == "classifier.weight"
     (tmp_path / "config.json").write_text('{"num_labels": 7}')
     assert Foreign(reference=f"transformers:{tmp_path}").digest != model.digest
-    with pytest.raises(PrunescopeError, match="expected a folder with config.json"):
+    with pytest.raises(PrunescopeError, match=r"expected a folder with config\.json"):
         MODELS.build({"foreign": f"transformers:{tmp_path}/nowhere"})
 
 
