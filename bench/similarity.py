@@ -1,8 +1,7 @@
-"""Similarity against what a user would otherwise write: seconds of one run, both sides interleaved."""
+"""Similarity against what a user would otherwise write: seconds of the least disturbed run, both sides interleaved."""
 
 from __future__ import annotations
 
-import statistics
 import time
 from collections.abc import Callable
 
@@ -17,7 +16,7 @@ REPEATS = 5
 
 
 def rows() -> list[tuple[str, float, float]]:
-    """Return ``(comparison, seconds ours, seconds peer)``, medians of interleaved repeats."""
+    """Return ``(comparison, seconds ours, seconds peer)``, minima of interleaved repeats."""
     before = torch.get_num_threads()
     torch.set_num_threads(THREADS)
     try:
@@ -29,25 +28,25 @@ def rows() -> list[tuple[str, float, float]]:
 def _grid_row() -> tuple[str, float, float]:
     xs, ys = _layers(20, 10_000, 64, seed=0), _layers(20, 10_000, 64, seed=1)
     stacked_x, stacked_y = torch.cat(xs, dim=1), torch.cat(ys, dim=1)
-    ours, peer = _medians(lambda: layer_grid(xs, ys), lambda: stacked_x.T @ stacked_y, repeats=9)
+    ours, peer = _minima(lambda: layer_grid(xs, ys), lambda: stacked_x.T @ stacked_y, repeats=9)
     return "debiased CKA grid 20 x 20, n 10000, p 64 / the stacked product alone", ours, peer
 
 
 def _cka_row() -> tuple[str, float, float]:
     x, y = _layers(2, 5000, 64, seed=2)
-    ours, peer = _medians(lambda: cka(x, y, debiased=False), lambda: gram_cka(x, y))
+    ours, peer = _minima(lambda: cka(x, y, debiased=False), lambda: gram_cka(x, y))
     return "linear CKA, n 5000, p 64 / through n x n kernels", ours, peer
 
 
 def _nbs_row() -> tuple[str, float, float]:
     x, y = _layers(2, 2000, 512, seed=3)
-    ours, peer = _medians(lambda: nbs(x, y), lambda: eigenvalue_nbs(x, y), repeats=3)
+    ours, peer = _minima(lambda: nbs(x, y), lambda: eigenvalue_nbs(x, y), repeats=3)
     return "NBS, n 2000, p 512 / eigenvalues of n x n kernels", ours, peer
 
 
 def _cca_row() -> tuple[str, float, float]:
     xs = _layers(8, 4000, 64, seed=4)
-    ours, peer = _medians(
+    ours, peer = _minima(
         lambda: layer_grid(xs, xs, metric="mean_cca"), lambda: [mean_cca(x, y) for x in xs for y in xs], repeats=3
     )
     return "mean CCA grid 8 x 8, n 4000, p 64 / pair by pair", ours, peer
@@ -76,14 +75,14 @@ def _layers(count: int, n: int, width: int, seed: int) -> list[Tensor]:
     return [torch.from_numpy(rng.normal(size=(n, width))) for _ in range(count)]
 
 
-def _medians(ours: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
+def _minima(ours: Callable[[], object], peer: Callable[[], object], repeats: int = REPEATS) -> tuple[float, float]:
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(repeats):
         for run, times in zip((ours, peer), seconds, strict=True):
             start = time.perf_counter()
             run()
             times.append(time.perf_counter() - start)
-    return statistics.median(seconds[0]), statistics.median(seconds[1])
+    return min(seconds[0]), min(seconds[1])
 
 
 if __name__ == "__main__":

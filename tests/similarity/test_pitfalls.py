@@ -11,7 +11,7 @@ import scipy.linalg
 from prunescope import similarity
 from prunescope.core.errors import PrunescopeError
 from prunescope.similarity import (
-    CKAMoments,
+    Moments,
     SmallSampleWarning,
     as_matrix,
     cca,
@@ -130,11 +130,11 @@ def test_pitfall_09_mini_batches_add_their_sums_and_divide_once():
     x, y = relu_features()
     parts = list(zip(np.split(x, 25), np.split(y, 25), strict=True))  # batches of 8, less than the features
     exact = cka(x, y)
-    assert CKAMoments.of_batches(parts).cka() == pytest.approx(exact, abs=1e-10)
+    assert Moments.of_batches(parts).cka() == pytest.approx(exact, abs=1e-10)
     averaged = np.mean([cka(a, b, debiased=False) for a, b in parts])
     assert abs(averaged - exact) > 0.05
     single = [(x[:3], y[:3]), (x[3:4], y[3:4]), (x[4:], y[4:])]  # too small for a value of their own
-    assert CKAMoments.of_batches(single).cka() == pytest.approx(exact, abs=1e-10)
+    assert Moments.of_batches(single).cka() == pytest.approx(exact, abs=1e-10)
 
 
 def test_pitfall_09_the_diagonal_is_left_out_not_subtracted_from_every_row():

@@ -6,7 +6,7 @@ import torch
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.similarity import (
-    CKAMoments,
+    Moments,
     cca,
     cka,
     layer_grid,
@@ -18,7 +18,7 @@ from prunescope.similarity import (
 )
 from prunescope.similarity.representation import computing_device, represent
 
-FUNCTIONS = [cca, cka, mean_cca, nbs, procrustes_distance, pwcca, svcca, CKAMoments.of]
+FUNCTIONS = [cca, cka, mean_cca, nbs, procrustes_distance, pwcca, svcca, Moments.of]
 every = pytest.mark.parametrize("function", FUNCTIONS, ids=lambda f: f.__qualname__)
 
 

@@ -26,6 +26,14 @@ def tiled(request, monkeypatch):
         monkeypatch.setattr(stack, "PRODUCT_DEPTH", 7)
 
 
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def threads(request):
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield
+    torch.set_num_threads(before)
+
+
 def direct(xs, ys):
     a, b = [x.centred() for x in xs], [y.centred() for y in ys]
     return stack.LinearStatistics(
@@ -38,7 +46,7 @@ def direct(xs, ys):
 
 
 @pytest.mark.parametrize("route", [stack.feature_statistics, stack.gram_statistics])
-def test_both_routes_give_the_sums_of_the_pairs(tiled, route):
+def test_both_routes_give_the_sums_of_the_pairs(tiled, threads, route):
     xs, ys = layers(WIDTHS_X), layers(WIDTHS_Y, seed=1)
     for found, expected in zip(route(xs, ys), direct(xs, ys), strict=True):
         torch.testing.assert_close(found, expected, rtol=1e-12, atol=1e-12)

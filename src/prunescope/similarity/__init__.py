@@ -5,13 +5,13 @@ from prunescope.similarity.cka import cka, cka_from_kernels
 from prunescope.similarity.convolution import as_matrix
 from prunescope.similarity.family import SmallSampleWarning
 from prunescope.similarity.grid import layer_grid, permutation_floor
-from prunescope.similarity.moments import CKAMoments
+from prunescope.similarity.moments import Moments
 from prunescope.similarity.nbs import nbs, nbs_from_kernels
 from prunescope.similarity.procrustes import procrustes_distance
 
 __all__ = [
     "CCAResult",
-    "CKAMoments",
+    "Moments",
     "SmallSampleWarning",
     "as_matrix",
     "cca",

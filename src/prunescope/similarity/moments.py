@@ -1,4 +1,4 @@
-"""Linear CKA of a stream: exact sums that batches of any size add to, divided once at the end."""
+"""Linear CKA and NBS of a stream: exact sums that batches of any size add to, divided once at the end."""
 
 from __future__ import annotations
 
@@ -70,10 +70,10 @@ class _Joint:
 
 
 @dataclass(frozen=True)
-class CKAMoments:
-    r"""What linear CKA needs of examples seen so far, measured from their mean; sums of two parts add up.
+class Moments:
+    r"""What linear CKA and NBS need of examples seen so far, measured from their mean; sums of two parts add up.
 
-    The debiased form needs one sum beyond second moments, Σ_i ‖x_i − x̄‖² ‖y_i − ȳ‖². The mean is not known until
+    The debiased form of CKA needs one sum beyond second moments, Σ_i ‖x_i − x̄‖² ‖y_i − ȳ‖². The mean is not known until
     the stream ends, so every part keeps the sums around its own mean (second, third and fourth order) and ``+``
     moves both to the joint mean: nothing is subtracted that is large beside the result. Batches may have any size,
     a single example included, and parts may be added in any order; memory is p² + q² + pq.
@@ -87,15 +87,16 @@ class CKAMoments:
         mean_y: ``[q]`` means of the features of y.
 
     Source: Chan, Golub and LeVeque, Algorithms for computing the sample variance, American Statistician 37 (1983),
-    carried on to fourth order; Nguyen et al. 2021 (arXiv 2010.15327) for CKA of mini-batches.
+    carried on to fourth order; Nguyen et al. 2021 (arXiv 2010.15327) for CKA of mini-batches; Tang et al. 2020
+    (arXiv 2003.11498) for NBS.
 
     Example:
         >>> import numpy as np
-        >>> from prunescope.similarity import cka
+        >>> from prunescope.similarity import cka, nbs
         >>> x, y = np.random.default_rng(0).normal(size=(2, 100, 8))
-        >>> moments = CKAMoments.of(x[:30], y[:30]) + CKAMoments.of(x[30:], y[30:])
-        >>> abs(moments.cka() - cka(x, y)) < 1e-12
-        True
+        >>> moments = Moments.of(x[:30], y[:30]) + Moments.of(x[30:], y[30:])
+        >>> abs(moments.cka() - cka(x, y)) < 1e-12, abs(moments.nbs() - nbs(x, y)) < 1e-12
+        (True, True)
     """
 
     n: int
@@ -107,7 +108,7 @@ class CKAMoments:
     _xy: _Joint
 
     @staticmethod
-    def of(x: Matrix, y: Matrix) -> CKAMoments:
+    def of(x: Matrix, y: Matrix) -> Moments:
         """Return the moments of one batch ``[n, p]`` and ``[n, q]``.
 
         Raises:
@@ -121,22 +122,22 @@ class CKAMoments:
         u, v = values_x.double(), values_y.double()
         mean_x, mean_y = u.mean(0), v.mean(0)
         u, v = u - mean_x, v - mean_y
-        return CKAMoments(len(u), max(eps_x, eps_y), mean_x, mean_y, _Joint.of(u, u), _Joint.of(v, v), _Joint.of(u, v))
+        return Moments(len(u), max(eps_x, eps_y), mean_x, mean_y, _Joint.of(u, u), _Joint.of(v, v), _Joint.of(u, v))
 
     @staticmethod
-    def of_batches(batches: Iterable[tuple[Matrix, Matrix]]) -> CKAMoments:
+    def of_batches(batches: Iterable[tuple[Matrix, Matrix]]) -> Moments:
         """Return the moments of a stream of ``(x, y)`` batches.
 
         Raises:
             PrunescopeError: for an empty stream, and as :meth:`of`.
         """
-        parts = (CKAMoments.of(x, y) for x, y in batches)
+        parts = (Moments.of(x, y) for x, y in batches)
         first = next(parts, None)
         if first is None:
-            raise PrunescopeError("the stream holds no batch", expected="at least one (x, y)", where="CKAMoments")
+            raise PrunescopeError("the stream holds no batch", expected="at least one (x, y)", where="Moments")
         return reduce(add, parts, first)
 
-    def __add__(self, other: CKAMoments) -> CKAMoments:
+    def __add__(self, other: Moments) -> Moments:
         """Return the moments of both sets of examples together.
 
         Raises:
@@ -144,12 +145,12 @@ class CKAMoments:
         """
         widths, others = tuple(self._xy.cross.shape), tuple(other._xy.cross.shape)
         if widths != others:
-            raise PrunescopeError("parts of a stream differ in width", expected=widths, got=others, where="CKAMoments")
+            raise PrunescopeError("parts of a stream differ in width", expected=widths, got=others, where="Moments")
         n = self.n + other.n
         mean_x = self.mean_x + (other.mean_x - self.mean_x) * (other.n / n)
         mean_y = self.mean_y + (other.mean_y - self.mean_y) * (other.n / n)
         sums = [a + b for a, b in zip(self._around(mean_x, mean_y), other._around(mean_x, mean_y), strict=True)]
-        return CKAMoments(n, max(self.eps, other.eps), mean_x, mean_y, *sums)
+        return Moments(n, max(self.eps, other.eps), mean_x, mean_y, *sums)
 
     def cka(self, debiased: bool = True) -> float:
         """Return linear CKA of all examples so far: what :func:`~prunescope.similarity.cka` returns for them at once.
@@ -158,7 +159,7 @@ class CKAMoments:
             PrunescopeError: n < 4 when debiased, all features constant, or sums beyond the range of float64.
         """
         if debiased:
-            require_four(self.n, "CKAMoments")
+            require_four(self.n, "Moments")
         self._require_variation()
         trace_x, trace_y = self._xx.cross.trace(), self._yy.cross.trace()
         own = []
@@ -169,6 +170,17 @@ class CKAMoments:
         inner = self._xy.cross.square().sum()
         cross = hsic(inner, self._xy.fourth, trace_x, trace_y, self.n, debiased=debiased)
         return float(normalised(cross.reshape(1, 1), *own)[0, 0])
+
+    def nbs(self) -> float:
+        """Return NBS of all examples so far: what :func:`~prunescope.similarity.nbs` returns for them at once.
+
+        Raises:
+            PrunescopeError: all features constant, or sums beyond the range of float64.
+        """
+        self._require_variation()
+        nuclear = torch.linalg.svdvals(self._xy.cross).sum()
+        value = nuclear / self._xx.cross.trace().sqrt() / self._yy.cross.trace().sqrt()
+        return float(value.clamp(0.0, 1.0))
 
     def _around(self, mean_x: Tensor, mean_y: Tensor) -> tuple[_Joint, _Joint, _Joint]:
         d, e = self.mean_x - mean_x, self.mean_y - mean_y

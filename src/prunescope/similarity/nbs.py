@@ -31,7 +31,7 @@ def nbs(x: Matrix, y: Matrix) -> float:
     Raises:
         PrunescopeError: different n, NaN, all features constant.
 
-    Source: Tang, Maddox, Dickens, Diethe, Damianou 2020 (arXiv 2003.11370).
+    Source: Tang, Maddox, Dickens, Diethe, Damianou 2020 (arXiv 2003.11498).
 
     Example:
         >>> import numpy as np
@@ -52,7 +52,7 @@ def nbs_from_kernels(kernel_x: Matrix, kernel_y: Matrix) -> float:
         PrunescopeError: kernels that are not square, symmetric, finite and of one size, constant, or have a
             negative eigenvalue beyond rounding.
 
-    Source: Tang et al. 2020 (arXiv 2003.11370).
+    Source: Tang et al. 2020 (arXiv 2003.11498).
 
     Example:
         >>> import numpy as np

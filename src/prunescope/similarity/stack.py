@@ -7,6 +7,7 @@ from itertools import groupby
 from typing import NamedTuple
 
 import torch
+from scipy.linalg.blas import dsyrk
 from torch import Tensor
 
 from prunescope.similarity.representation import Representation
@@ -67,7 +68,7 @@ class Stack:
             for layer, part in zip(run, values, strict=True):
                 torch.sub(layer.data[rows], layer.mean, out=part)
             if own:
-                self._own[index].baddbmm_(values.transpose(1, 2), values)
+                _add_own_products(self._own[index], values)
                 self.norms[first : first + len(run), rows] = torch.linalg.vector_norm(values, dim=2)
             columns = len(run) * run[0].width
             block[:, column : column + columns].view(len(block), len(run), -1).copy_(values.transpose(0, 1))
@@ -77,7 +78,9 @@ class Stack:
 
     def own(self) -> Tensor:
         """Return ``[layers]`` squared Frobenius norms of the products of the layers with themselves."""
-        return torch.cat([products.square().sum((1, 2)) for products in self._own])
+        lower = (products.tril().square().sum((1, 2)) for products in self._own)
+        diagonal = (products.diagonal(dim1=1, dim2=2).square().sum(1) for products in self._own)
+        return torch.cat([2 * below - once for below, once in zip(lower, diagonal, strict=True)])
 
     def _empty(self, *shape: int) -> Tensor:
         return torch.empty(shape, dtype=torch.float64, device=self.layers[0].data.device)
@@ -173,6 +176,16 @@ def _stacked_product(x: Stack, y: Stack, *, own_x: bool, own_y: bool) -> Tensor:
         right = left if y is x else y.fill(rows, own=own_y)
         product.addmm_(left.T, right, beta=0 if start == 0 else 1)
     return product
+
+
+def _add_own_products(totals: Tensor, values: Tensor) -> None:
+    """Add V_kᵀ V_k of ``values [layers, rows, width]`` to the lower triangles of ``totals [layers, width, width]``."""
+    if totals.device.type != "cpu" or torch.get_num_threads() > 1:
+        totals.baddbmm_(values.transpose(1, 2), values)
+        return
+    # one thread: half the multiplications by BLAS's symmetric product, which reads V stored by rows as Vᵀ
+    for total, part in zip(totals.numpy(), values.numpy(), strict=True):
+        dsyrk(1.0, part.T, 1.0, total.T, overwrite_c=True)
 
 
 def _block_sums(product: Tensor, rows: Sequence[int], columns: Sequence[int]) -> Tensor:
