@@ -5,7 +5,7 @@ from prunescope.data.dataset import SOURCES, Dataset, Source
 from prunescope.data.normalize import Normalization
 from prunescope.data.recolor import ColorJitter, Grayscale
 from prunescope.data.shifts.shift import SHIFTS, Shift
-from prunescope.data.sources import Arrays, Cifar10, Digits, Hub, Mnist, resolve_source
+from prunescope.data.sources import Arrays, Cifar10, Digits, Hub, Mnist, Teacher, resolve_source
 from prunescope.data.view import View, split_validation
 from prunescope.data.warp import Affine, ResizedCrop
 
@@ -29,6 +29,7 @@ __all__ = [
     "ResizedCrop",
     "Shift",
     "Source",
+    "Teacher",
     "View",
     "resolve_source",
     "split_validation",

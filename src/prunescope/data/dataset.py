@@ -1,4 +1,4 @@
-"""Dataset: images as one uint8 tensor; Source, what can be loaded; View, data as a study sees it."""
+"""Dataset: images as one tensor; Source, what can be loaded."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from prunescope.core.errors import PrunescopeError
@@ -16,12 +18,12 @@ from prunescope.core.registry import Member, Registry
 
 @dataclass(frozen=True, kw_only=True)
 class Dataset:
-    """Labelled images of one split.
+    """Labelled images of one split, or real inputs with real targets.
 
     Args:
-        images: uint8 ``[n, channels, height, width]``.
-        labels: int64 ``[n]``, each in ``range(len(classes))``.
-        classes: class names.
+        images: uint8 ``[n, channels, height, width]``, or float32 for real inputs, which are taken as they are.
+        labels: int64 ``[n]``, each in ``range(len(classes))``; or float32 ``[n]``, targets of a single output.
+        classes: class names; the name of the output where targets are real.
 
     Raises:
         PrunescopeError: for other types, lengths that differ, or labels without a class.
@@ -33,20 +35,33 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check types, lengths and labels."""
-        if self.images.dtype != torch.uint8 or self.images.ndim != 4:
+        if self.images.dtype not in (torch.uint8, torch.float32) or self.images.ndim != 4:
             got = f"{self.images.dtype} {tuple(self.images.shape)}"
-            raise PrunescopeError("images have the wrong form", expected="uint8 [n, channels, height, width]", got=got)
+            expected = "uint8 (or float32, real inputs) [n, channels, height, width]"
+            raise PrunescopeError("images have the wrong form", expected=expected, got=got)
         if self.labels.shape != (len(self.images),):
             raise PrunescopeError(
                 "labels do not match the images", expected=len(self.images), got=tuple(self.labels.shape)
             )
-        if len(self.labels) and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
+        if self.real and len(self.classes) != 1:
+            raise PrunescopeError("real targets are those of one output", expected="1 name", got=len(self.classes))
+        if len(self.labels) and not self.real and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
             raise PrunescopeError(
                 "a label has no class", expected=f"0 … {len(self.classes) - 1}", got=int(self.labels.max())
             )
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @property
+    def real(self) -> bool:
+        """Whether the labels are real targets, not classes."""
+        return self.labels.is_floating_point()
+
+    @property
+    def strata(self) -> NDArray[np.int64]:
+        """What a draw of examples keeps in proportion ``[n]``: the classes; real targets are one."""
+        return (torch.zeros_like(self.labels, dtype=torch.int64) if self.real else self.labels).cpu().numpy()
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -73,6 +88,10 @@ class Source(Member, ABC):
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
         """Return plain data that names the content: options, or checksums of files; never a path."""
+
+    def rule(self) -> Mapping[str, Any]:
+        """Return plain data that tell how the labels came about, where that is known; they go with every network."""
+        return {}
 
 
 SOURCES: Registry[Source] = Registry("datasets")

@@ -38,14 +38,16 @@ class Normalization(Config):
 
     @staticmethod
     def of(images: Tensor) -> Normalization:
-        """Return the exact mean and (population) standard deviation of each channel.
+        """Return the exact mean and (population) standard deviation of each channel; 0 and 1 for real inputs.
 
         Args:
-            images: uint8 ``[n, channels, height, width]``.
+            images: uint8 ``[n, channels, height, width]``, or float: real inputs, which are taken as they are.
 
         Raises:
             PrunescopeError: for no images, or a channel with one value only.
         """
+        if images.is_floating_point():
+            return Normalization(mean=(0.0,) * images.shape[1], std=(1.0,) * images.shape[1])
         pairs = [_moments(_histogram(images[:, channel])) for channel in range(images.shape[1])]
         constant = [channel for channel, (_, std) in enumerate(pairs) if std == 0]
         if constant or not images.numel():

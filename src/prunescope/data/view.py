@@ -85,7 +85,7 @@ class View(Config):
             return data
         if self.subset > len(data):
             raise PrunescopeError("subset too large", expected=f"≤ {len(data)}", got=self.subset, where=self.name)
-        chosen = stratified_subset(data.labels.cpu().numpy(), self.subset, seed)
+        chosen = stratified_subset(data.strata, self.subset, seed)
         return data.take(torch.from_numpy(chosen).to(data.labels.device))
 
 
@@ -132,7 +132,7 @@ def split_validation(train: Dataset, fraction: float, seed: int) -> tuple[Datase
     everything = torch.arange(len(train))
     if fraction == 0:
         return train, train.take(everything[:0])
-    labels = train.labels.cpu().numpy()
+    labels = train.strata
     sizes = np.unique(labels, return_counts=True)[1]
     rarest = int(sizes.min(initial=len(train)))
     if not len(sizes) <= held <= len(train) - len(sizes) or rarest < 2:

@@ -9,8 +9,9 @@ from prunescope.data.dataset import SOURCES, Source
 from prunescope.data.sources.arrays import Arrays
 from prunescope.data.sources.digits import Digits
 from prunescope.data.sources.hub import Cifar10, Hub, Mnist, NamedHub
+from prunescope.data.sources.teacher import Teacher
 
-__all__ = ["Arrays", "Cifar10", "Digits", "Hub", "Mnist", "NamedHub", "resolve_source"]
+__all__ = ["Arrays", "Cifar10", "Digits", "Hub", "Mnist", "NamedHub", "Teacher", "resolve_source"]
 
 
 def resolve_source(reference: str) -> Source:

@@ -2,6 +2,8 @@
 
 from prunescope.training.stages.freeze import Freeze
 from prunescope.training.stages.gradual import Gradual
+from prunescope.training.stages.normalize_rows import NormalizeRows
+from prunescope.training.stages.online import Online
 from prunescope.training.stages.prune import Prune
 from prunescope.training.stages.recalibrate import Recalibrate
 from prunescope.training.stages.regrow import Regrow, Regrowth, regrowth
@@ -16,6 +18,8 @@ __all__ = [
     "Context",
     "Freeze",
     "Gradual",
+    "NormalizeRows",
+    "Online",
     "Prune",
     "Recalibrate",
     "Regrow",

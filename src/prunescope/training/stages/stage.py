@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field
 from torch import nn
@@ -29,6 +29,7 @@ class Context:
         early: the state a Rewind returns to.
         resume: a state saved inside this stage, to go on from.
         callbacks: called after each epoch of training.
+        rule: how the labels came about, where that is known, see :meth:`prunescope.data.Source.rule`.
     """
 
     build: Callable[[], nn.Module]
@@ -37,6 +38,7 @@ class Context:
     early: State | None = None
     resume: State | None = None
     callbacks: Sequence[Callback] = field(default_factory=tuple)
+    rule: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Stage(Member, ABC):
