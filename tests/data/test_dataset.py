@@ -18,6 +18,19 @@ def test_length_shape_and_selection():
     assert data.to(torch.device("cpu")).classes == data.classes
 
 
+def test_real_inputs_have_real_targets():
+    inputs = torch.randn(3, 1, 1, 4)
+    data = Dataset(images=inputs, labels=torch.randn(3), classes=("output",))
+    assert data.real and data.strata.tolist() == [0, 0, 0] and data.take(torch.tensor([1])).real
+    assert not dataset().real and dataset().strata.tolist() == [0, 1, 2, 0]
+    for labels, classes, told in (
+        (torch.randn(3), ("a", "b"), "one output"),
+        (torch.zeros(3, dtype=torch.int64), ("a",), "wrong form.*uint8.*float32"),
+    ):
+        with pytest.raises(PrunescopeError, match=told):
+            Dataset(images=inputs, labels=labels, classes=classes)
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [

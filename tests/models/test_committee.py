@@ -39,6 +39,15 @@ def test_the_soft_committee_has_ones():
     assert torch.equal(made(output="ones", hidden=4).output.weight, torch.ones(1, 4))
 
 
+def test_other_nonlinearities_take_the_place_of_erf():
+    x = torch.randn(5, 1, 1, 20, generator=torch.Generator().manual_seed(0))
+    net, linear = made(activation="relu"), made(activation="linear")
+    assert net.nonlinearity == "relu" and torch.equal(net.hidden.weight, linear.hidden.weight)
+    hidden = linear.hidden(x.flatten(1) / math.sqrt(20))
+    torch.testing.assert_close(linear(x), linear.output(hidden))
+    torch.testing.assert_close(net(x), net.output(torch.relu(hidden)))
+
+
 def test_its_derivatives_are_those_of_online_learning():
     """∂ŷ/∂w_i = v_i g'(λ_i) x/√N and ∂ŷ/∂v_i = g(λ_i), with g'(λ) = √(2/π) exp(−λ²/2)."""
     net = made(hidden=3).double()
@@ -51,7 +60,7 @@ def test_its_derivatives_are_those_of_online_learning():
     torch.testing.assert_close(net.output.weight.grad[0], erf(field / math.sqrt(2)))
 
 
-@pytest.mark.parametrize("options", [{"hidden": 0}, {"output": "zeros"}, {"bias": True}])
+@pytest.mark.parametrize("options", [{"hidden": 0}, {"output": "zeros"}, {"bias": True}, {"activation": "gelu"}])
 def test_options_that_make_no_committee_are_refused(options):
     with pytest.raises(PrunescopeError, match="committee"):
         MODELS.build({"committee": options})

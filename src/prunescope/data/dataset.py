@@ -21,7 +21,7 @@ class Dataset:
     """Labelled images of one split, or real inputs with real targets.
 
     Args:
-        images: uint8 ``[n, channels, height, width]``, or float32 for real inputs, which are taken as they are.
+        images: uint8 ``[n, channels, height, width]``; float32, taken as they are, where targets are real.
         labels: int64 ``[n]``, each in ``range(len(classes))``; or float32 ``[n]``, targets of a single output.
         classes: class names; the name of the output where targets are real.
 
@@ -35,9 +35,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check types, lengths and labels."""
-        if self.images.dtype not in (torch.uint8, torch.float32) or self.images.ndim != 4:
+        wanted = torch.float32 if self.real else torch.uint8
+        if self.images.dtype != wanted or self.images.ndim != 4:
             got = f"{self.images.dtype} {tuple(self.images.shape)}"
-            expected = "uint8 (or float32, real inputs) [n, channels, height, width]"
+            expected = f"{str(wanted).removeprefix('torch.')} [n, channels, height, width]"
             raise PrunescopeError("images have the wrong form", expected=expected, got=got)
         if self.labels.shape != (len(self.images),):
             raise PrunescopeError(
@@ -45,10 +46,10 @@ class Dataset:
             )
         if self.real and len(self.classes) != 1:
             raise PrunescopeError("real targets are those of one output", expected="1 name", got=len(self.classes))
-        if len(self.labels) and not self.real and not 0 <= int(self.labels.min()) <= int(self.labels.max()) < len(self.classes):
-            raise PrunescopeError(
-                "a label has no class", expected=f"0 … {len(self.classes) - 1}", got=int(self.labels.max())
-            )
+        outside = (self.labels < 0) | (self.labels >= len(self.classes))
+        if not self.real and bool(outside.any()):
+            got = int(self.labels[outside].max())
+            raise PrunescopeError("a label has no class", expected=f"0 … {len(self.classes) - 1}", got=got)
 
     def __len__(self) -> int:
         return len(self.images)

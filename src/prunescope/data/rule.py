@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from prunescope.core.seeds import derived_seed
 from prunescope.core.nonlinearity import NONLINEARITIES, Activation
+from prunescope.core.seeds import derived_seed
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]

@@ -30,6 +30,7 @@ class Subject:
         fetch_state: returns the State.
         fetch_images: returns the images of the view, uint8, before its shift.
         build: returns the network without trained weights.
+        fetch_rule: returns what is known of the rule behind the labels, see :meth:`prunescope.data.Source.rule`.
         fetch_history: returns what was recorded of its training, see ``history``.
     """
 
@@ -41,6 +42,7 @@ class Subject:
     fetch_state: Callable[[], State] = field(repr=False)
     fetch_images: Callable[[], Tensor] = field(repr=False)
     build: Callable[[], nn.Module] = field(repr=False)
+    fetch_rule: Callable[[], Mapping[str, Any]] = field(default=dict, repr=False)
     fetch_history: Callable[[], Sequence[Mapping[str, Any]]] = field(default=tuple, repr=False)
 
     @cached_property
@@ -74,11 +76,16 @@ class Subject:
         return self.fetch_state()
 
     @cached_property
+    def rule(self) -> Mapping[str, Any]:
+        """What is known of the rule behind the labels; empty for data that nobody made."""
+        return self.fetch_rule()
+
+    @cached_property
     def history(self) -> Sequence[Mapping[str, Any]]:
         """What was recorded of all stages of its life, in order: one entry an epoch, or one for a stage without.
 
         Each has the number ``stage``, its ``kind`` and ``sparsity``; those of an epoch also ``epoch``, ``step``,
-        ``loss``, ``lr`` and what its Train tracked. Empty for a network that was not trained here.
+        ``loss``, ``lr`` and what its Train tracked or its Online recorded. Empty for a network that was not trained here.
         """
         return self.fetch_history()
 
@@ -184,6 +191,8 @@ def checked_outputs(subjects: tuple[Subject, ...]) -> None:
         PrunescopeError: for no example, logits of another shape than ``[examples, classes]``, other labels, NaN.
     """
     labels, classes = subjects[0].labels, len(subjects[0].classes)
+    if labels.is_floating_point():
+        raise PrunescopeError("real targets have no classes", expected="class labels", got="a single real output")
     if not len(labels):
         raise PrunescopeError("a measure needs at least one example", got=0)
     for subject in subjects:

@@ -13,7 +13,6 @@ from prunescope.core.nonlinearity import Activation
 from prunescope.models.mlp import Erf
 from prunescope.models.model import MODELS, ImageShape, Model
 
-
 ACTIVATIONS: Mapping[Activation, type[nn.Module]] = {
     "erf": Erf,
     "relu": nn.ReLU,

@@ -104,5 +104,6 @@ def _subject(store: Store, keys: Mapping[str, str], images: Callable[[], Tensor]
         fetch_state=lambda: state()[0],
         fetch_images=images,
         build=lambda: build_network(state()[1], int(about["seed"])),
+        fetch_rule=lambda: dict(state()[1].get("rule", {})),
         fetch_history=lambda: fetched("state").content["history"],
     )

@@ -64,6 +64,7 @@ def _data(node: Node, place: Place) -> Artefact:
         "classes": list(splits["train"].classes),
         "image_shape": list(splits["train"].shape),
         "normalization": normalization.canonical(complete=True),
+        "rule": dict(source.rule()),
     }
     return Artefact(tensors=tensors, content=content)
 
@@ -89,6 +90,7 @@ def _stage(node: Node, place: Place) -> Artefact:
         early=read_state(place.store, str(node.inputs["early"]))[0] if "early" in node.inputs else None,
         resume=State.from_tensors(*partial) if partial else None,
         callbacks=(_recorder(history), _saver(place.store, node.key, history)),
+        rule=blueprint.get("rule", {}),
     )
     reached = STAGES.build(node.payload)(state, context)
     return state_artefact(reached, blueprint, [*lived, *_labelled(history, node.kind, lived, reached)])

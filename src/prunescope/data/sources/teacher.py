@@ -10,9 +10,9 @@ import torch
 from pydantic import Field
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.nonlinearity import Activation
 from prunescope.core.seeds import derived_seed
 from prunescope.data.dataset import SOURCES, Dataset, Source
-from prunescope.core.nonlinearity import Activation
 from prunescope.data.rule import Rule, draw_examples
 
 Count = Annotated[int, Field(ge=1)]
