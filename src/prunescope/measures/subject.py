@@ -85,7 +85,7 @@ class Subject:
         """What was recorded of all stages of its life, in order: one entry an epoch, or one for a stage without.
 
         Each has the number ``stage``, its ``kind`` and ``sparsity``; those of an epoch also ``epoch``, ``step``,
-        ``loss``, ``lr`` and what its Train tracked or its Online recorded. Empty for a network that was not trained here.
+        ``loss``, ``lr`` and what its training recorded. Empty for a network that was not trained here.
         """
         return self.fetch_history()
 
