@@ -48,8 +48,8 @@ class Dataset:
             raise PrunescopeError("real targets are those of one output", expected="1 name", got=len(self.classes))
         outside = (self.labels < 0) | (self.labels >= len(self.classes))
         if not self.real and bool(outside.any()):
-            got = int(self.labels[outside].max())
-            raise PrunescopeError("a label has no class", expected=f"0 … {len(self.classes) - 1}", got=got)
+            worst = int(self.labels[outside].max())
+            raise PrunescopeError("a label has no class", expected=f"0 … {len(self.classes) - 1}", got=worst)
 
     def __len__(self) -> int:
         return len(self.images)
