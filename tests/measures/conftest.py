@@ -52,6 +52,32 @@ def changed(subject, **kinds):
     return replace(subject, fetch=lambda kind: kinds.get(kind, known[kind]))
 
 
+def history(seed, state):
+    """A life: two epochs dense, pruned, two epochs under the mask, the mask lifted, two epochs."""
+
+    def epoch(stage, number, left, grown):
+        counts = {
+            f"{what}/{name}": value
+            for name, (kept, total) in state.mask.counts().items()
+            for what, value in (
+                ("nonzero", kept + left * (total - kept)),
+                ("grown", grown * (total - kept)),
+                ("grown_size", 0.01),
+            )
+            if what != "grown_size" or grown
+        }
+        share = 0.5 + 0.01 * seed + 0.05 * (stage + number)
+        curve = {f"{split}/accuracy": share for split in ("train", "validation")}
+        about = {"stage": stage, "kind": "train", "epoch": number, "step": number, "sparsity": 0.0 if left else 0.5}
+        return about | counts | curve | {"loss": 1 - share, "lr": 0.1}
+
+    return [
+        *(epoch(1, number, 1, 0) for number in range(2)), {"stage": 2, "kind": "prune", "sparsity": 0.5},
+        *(epoch(3, number, 0, 0) for number in range(2)), {"stage": 4, "kind": "regrow", "sparsity": 0.0},
+        *(epoch(5, number, 1, 1) for number in range(2)),
+    ]  # fmt: skip
+
+
 def subject(seed, logits, labels, state, classes=None):
     logits, labels = torch.as_tensor(logits, dtype=torch.float32), torch.as_tensor(labels)
     names = tuple(f"c{i}" for i in range(logits.shape[1])) if classes is None else classes
@@ -64,6 +90,7 @@ def subject(seed, logits, labels, state, classes=None):
         fetch_state=lambda: state,
         fetch_images=lambda: images(len(labels)),
         build=lambda: build(len(names)),
+        fetch_history=lambda: history(seed, state),
     )
 
 

@@ -253,6 +253,17 @@ def spread_interval(values: Sequence[float], *, level: float = 0.95) -> Interval
     return Interval(mean - half, mean + half)
 
 
+def spread_within(values: Sequence[float], low: float | None, high: float | None) -> Interval | None:
+    """Return the spread over seeds inside the possible range of the quantity; None for a single seed."""
+    if len(values) < 2:
+        return None
+    interval = spread_interval(values)
+    return Interval(
+        interval.low if low is None else max(low, interval.low),
+        interval.high if high is None else min(high, interval.high),
+    )
+
+
 def mcnemar(lost: int, won: int) -> float:
     """Return the exact two-sided p-value that paired predictions break even.
 

@@ -6,7 +6,7 @@ from prunescope.data.normalize import Normalization
 from prunescope.data.recolor import ColorJitter, Grayscale
 from prunescope.data.shifts.shift import SHIFTS, Shift
 from prunescope.data.sources import Arrays, Cifar10, Digits, Hub, Mnist, Teacher, resolve_source
-from prunescope.data.view import View, split_validation
+from prunescope.data.view import View, split_validation, stratified_subset
 from prunescope.data.warp import Affine, ResizedCrop
 
 __all__ = [
@@ -33,4 +33,5 @@ __all__ = [
     "View",
     "resolve_source",
     "split_validation",
+    "stratified_subset",
 ]

@@ -15,6 +15,7 @@ from prunescope.measures.calibration import Calibration, expected_calibration_er
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.compression import Compression, Counts, compression
 from prunescope.measures.excess_error import excess_error
+from prunescope.measures.history import History
 from prunescope.measures.multiply_adds import multiply_adds
 from prunescope.measures.noise_similarity import noise_similarity
 from prunescope.measures.pie import Pie, dense_floor, pie
@@ -40,6 +41,7 @@ __all__ = [
     "Compression",
     "Counts",
     "Curve",
+    "History",
     "Measure",
     "Measurement",
     "Modal",

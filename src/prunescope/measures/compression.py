@@ -8,7 +8,7 @@ from typing import ClassVar, NamedTuple
 import numpy as np
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.statistics import spread_interval
+from prunescope.core.statistics import spread_within
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.multiply_adds import kept_multiply_adds, positions
 from prunescope.measures.subject import Populations, Subject
@@ -135,9 +135,9 @@ class Compression(Measure):
         layers = {name: [1 - kept.get(name, 0) / size for kept in survivors] for name, size in sizes.items()}
         values = _whole(rows, dense[0].counts(None))
         gone = [float(sum(shares[index] == 1 for shares in layers.values())) for index in range(len(rows))]
-        values.append(Value.of("collapsed", float(np.mean(gone)), len(sizes), interval=_spread(gone)))
+        values.append(Value.of("collapsed", float(np.mean(gone)), len(sizes), interval=spread_within(gone, 0.0, None)))
         for name, shares in layers.items():
-            mean, interval = float(np.mean(shares)), _spread(shares, high=1.0)
+            mean, interval = float(np.mean(shares)), spread_within(shares, 0.0, 1.0)
             values.append(Value.of("sparsity", mean, sizes[name], interval=interval, item=name))
         problems = {
             f"multiply-adds are not counted: {anatomy.problem}" for anatomy in dense + pruned if anatomy.problem
@@ -154,17 +154,9 @@ def _whole(rows: list[dict[str, float]], original: Counts) -> list[Value]:
         numbers, (low, high) = [row[name] for row in rows], Compression.card.quantities[name].range
         n = totals.get(name, original.multiply_adds) or 0
         floor = (float(n), float(n), float(n)) if name in ("parameters", "multiply_adds") else None
-        interval = _spread(numbers, low or 0.0, high)
+        interval = spread_within(numbers, low, high)
         values.append(Value.of(name, float(np.mean(numbers)), n, interval=interval, floor=floor))
     return values
-
-
-def _spread(numbers: list[float], low: float = 0.0, high: float | None = None) -> tuple[float, float] | None:
-    """Return the interval of the mean over seeds, inside the possible range; one network is counted exactly."""
-    if len(numbers) < 2:
-        return None
-    lower, upper = spread_interval(numbers)
-    return max(low, lower), upper if high is None else min(high, upper)
 
 
 def _anatomy(subject: Subject, known: dict[object, _Anatomy]) -> _Anatomy:

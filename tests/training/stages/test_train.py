@@ -5,6 +5,7 @@ import pytest
 import torch
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.data import stratified_subset
 from prunescope.training import STAGES
 from prunescope.training.evaluation import evaluate, weight_counts
 from tests.training.conftest import small_net
@@ -48,6 +49,16 @@ def test_what_is_tracked_is_what_the_state_of_that_epoch_gives(state, context, d
         assert epoch.measured == {f"{split}/{k}": v for split in ("train", "validation") for k, v in expected.items()}
     first, last = seen[0][0].measured, seen[-1][0].measured
     assert last["train/cross_entropy"] < first["train/cross_entropy"]
+
+
+def test_fewer_images_can_be_tracked_each_class_by_its_share(state, context, data):
+    _, seen = run(state, context, track=["train"], track_images=20)
+    _, whole = run(state, context, track=["train"], track_images=500)
+    chosen = torch.from_numpy(stratified_subset(data.labels.numpy(), 20, seed=0))
+    expected = evaluate(seen[-1][1].load_into(small_net()).eval(), data.take(chosen), context.normalization)
+    assert seen[-1][0].measured == {f"train/{name}": value for name, value in expected.items()}
+    assert whole[-1][0].measured != seen[-1][0].measured
+    assert same(whole[-1][1].weights, seen[-1][1].weights)
 
 
 def test_the_plain_numbers_are_cross_entropy_and_accuracy(state, context, data):

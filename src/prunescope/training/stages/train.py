@@ -7,12 +7,13 @@ from dataclasses import replace
 from functools import partial
 from typing import Annotated, Literal
 
+import torch
 from pydantic import Field, model_validator
 from torch import nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import DurationField
-from prunescope.data import AUGMENTATIONS, Augmentation
+from prunescope.data import AUGMENTATIONS, Augmentation, Dataset, stratified_subset
 from prunescope.pruning import State
 from prunescope.training.evaluation import evaluate, weight_counts
 from prunescope.training.feed import Feed
@@ -45,6 +46,7 @@ class Train(Stage):
         precision: of the forward pass; ``bfloat16`` is mixed precision.
         track: recorded after each epoch: cross-entropy and accuracy on a split, or the number of weights of each
             tensor that are not zero, with number and mean size of those that were zero when the stage began.
+        track_images: look at a stratified choice of at most this many images of a split.
     """
 
     until: DurationField
@@ -59,6 +61,7 @@ class Train(Stage):
     clip: Positive | None = None
     precision: Precision = "float32"
     track: tuple[Literal["train", "validation", "weights"], ...] = ()
+    track_images: Annotated[int, Field(ge=1)] | None = None
 
     @model_validator(mode="after")
     def _possible_for_some_epoch(self) -> Train:
@@ -122,6 +125,13 @@ class Train(Stage):
 
     def _tracked(self, state: State, context: Context, net: nn.Module) -> dict[str, float]:
         splits = [split for split in self.track if split != "weights"]
-        seen = {split: evaluate(net, context.split(split), context.normalization) for split in splits}
+        seen = {split: evaluate(net, self._shown(context.split(split)), context.normalization) for split in splits}
         numbers = {f"{split}/{name}": value for split, values in seen.items() for name, value in values.items()}
         return numbers | (weight_counts(net, state) if "weights" in self.track else {})
+
+    def _shown(self, data: Dataset) -> Dataset:
+        """Return the images of a split that are looked at after each epoch."""
+        if self.track_images is None or self.track_images >= len(data):
+            return data
+        chosen = stratified_subset(data.labels.cpu().numpy(), self.track_images, seed=0)
+        return data.take(torch.from_numpy(chosen).to(data.labels.device))
