@@ -66,7 +66,7 @@ def run(
     data: Places = None,
     store: Folder = None,
     workers: Workers = None,
-    on: Annotated[str, typer.Option(help="local or inline")] = "local",
+    on: Annotated[str, typer.Option(help="local, inline, ray or ray://HOST:PORT")] = "local",
     settings: Settings = None,
     device: Device = "auto",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what would be run, run nothing")] = False,

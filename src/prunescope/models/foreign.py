@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from pydantic import model_validator
@@ -74,6 +74,8 @@ class Foreign(Model):
         digest: SHA-256 of the factory's file, filled in; a study is refused when the file no longer has it. What the
             file imports is not covered.
     """
+
+    gpu_share: ClassVar[float] = 1.0
 
     reference: str
     digest: str = ""

@@ -17,10 +17,12 @@ ImageShape = tuple[int, int, int]
 class Model(Member, ABC):
     """An architecture with its options; calling it returns a freshly initialised network that gives logits.
 
-    ``smallest`` is the shortest side of an image, in pixels, that the architecture can take.
+    ``smallest`` is the shortest side of an image, in pixels, that the architecture can take; ``gpu_share`` the part
+    of a GPU that one such network keeps busy.
     """
 
     smallest: ClassVar[int] = 1
+    gpu_share: ClassVar[float] = 0.25
 
     @abstractmethod
     def __call__(self, image_shape: ImageShape, classes: int) -> nn.Module:

@@ -49,6 +49,7 @@ class ResNet18(Model):
     """
 
     smallest: ClassVar[int] = 4
+    gpu_share: ClassVar[float] = 1.0
 
     stem: Literal["cifar", "imagenet"] = "cifar"
     head: Literal["linear", "hidden"] = "linear"

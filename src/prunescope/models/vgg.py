@@ -23,6 +23,7 @@ class VGG16(Model):
     """
 
     smallest: ClassVar[int] = 32
+    gpu_share: ClassVar[float] = 1.0
 
     def __call__(self, image_shape: ImageShape, classes: int) -> nn.Module:
         """Return the network."""

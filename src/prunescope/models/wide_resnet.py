@@ -134,3 +134,4 @@ class WRN16x8(WideResNet):
 
     blocks: ClassVar[int] = 2
     widen: ClassVar[int] = 8
+    gpu_share: ClassVar[float] = 1.0

@@ -41,9 +41,15 @@ class Measured:
 
 
 class Graph:
-    """Nodes by key, each after its inputs, that look at networks made from one data node."""
+    """Nodes by key, each after its inputs, that look at networks made from one data node.
 
-    def __init__(self, data: Node) -> None:
+    Args:
+        data: the node.
+        gpu: share of a GPU that a network wants.
+    """
+
+    def __init__(self, data: Node, gpu: float) -> None:
+        self._gpu = gpu
         self.nodes: dict[str, Node] = {data.key: data}
         self.data = data.key
         self._specs: dict[int, tuple[dict[str, Any], dict[str, Any], object]] = {}
@@ -52,7 +58,7 @@ class Graph:
     def add(self, kind: str, member: Any, inputs: Inputs) -> str:
         """Add the node of a registered member (a stage) and return its key."""
         identity, complete = self.spec(member)
-        return self.enter(make_node(kind, identity, complete, inputs))
+        return self.enter(make_node(kind, identity, complete, inputs, gpu=self._gpu))
 
     def enter(self, node: Node) -> str:
         """Add a node and return its key."""
@@ -75,7 +81,7 @@ class Graph:
         (seen, seen_complete), kind = self.spec(view), inference.member_name
         identity = {"view": seen, "options": inference.canonical()}
         complete = {"view": seen_complete, "options": inference.canonical(complete=True)}
-        node = make_node(kind, identity, complete, {"state": state, "data": self.data}, artefact=kind)
+        node = make_node(kind, identity, complete, {"state": state, "data": self.data}, artefact=kind, gpu=self._gpu)
         self._inferred[inference, view, state] = self.enter(node)
         return node.key
 

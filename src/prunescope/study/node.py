@@ -25,6 +25,7 @@ class Node:
         payload: plain data the work reads; never part of the key.
         inputs: keys by role.
         artefact: kind of what the node leaves: ``data``, ``state``, ``measure``, or a kind of inference.
+        gpu: share of a GPU that it wants where there are GPUs; never part of the key.
     """
 
     kind: str
@@ -33,6 +34,7 @@ class Node:
     payload: Mapping[str, Any] = field(repr=False)
     inputs: Inputs = field(repr=False)
     artefact: str = "state"
+    gpu: float = 0.0
 
     def input_keys(self) -> Iterable[str]:
         """Yield the keys of all inputs."""
@@ -47,6 +49,7 @@ def make_node(
     inputs: Inputs,
     payload: Mapping[str, Any] | None = None,
     artefact: str = "state",
+    gpu: float = 0.0,
 ) -> Node:
     """Return the node of this identity; ``payload`` defaults to the complete options."""
     plain = {role: value if isinstance(value, str) else list(value) for role, value in inputs.items()}
@@ -58,4 +61,5 @@ def make_node(
         payload=complete if payload is None else payload,
         inputs=inputs,
         artefact=artefact,
+        gpu=gpu,
     )

@@ -31,7 +31,7 @@ def plan_study(study: Study) -> Plan:
 class _Planner:
     def __init__(self, study: Study) -> None:
         self.study = study
-        self.graph = Graph(self._data_node())
+        self.graph = Graph(self._data_node(), study.model.gpu_share)
         self.cells: dict[tuple[str, str], list[Cell]] = {}
         self.levels: dict[str, tuple[Level, ...]] = {}
         self.ends: dict[tuple[str, int], str] = {}

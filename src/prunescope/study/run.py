@@ -19,7 +19,7 @@ from prunescope.study.artefacts import read_measurement
 from prunescope.study.display import spelled
 from prunescope.study.node import Node
 from prunescope.study.plan import Plan, plan_study
-from prunescope.study.runners import Event, Inline, Local, Runner, drive
+from prunescope.study.runners import Event, Inline, Local, Ray, Runner, drive
 from prunescope.study.store import Store
 from prunescope.study.study import Reference, load_study
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 DEFAULT_STORE = "prunescope-store"
-RUNNERS = ("local", "inline")
+RUNNERS = ("local", "inline", "ray", "ray://HOST:PORT")
 Listener = Callable[[Event, int], None]
 
 
@@ -118,7 +118,8 @@ def run(
         study: a preset's name, a YAML file, a mapping, or what ``load_study`` made of one.
         size: ``tiny``, ``small`` or ``paper``.
         store: folder of artefacts.
-        on: ``local`` (worker processes) or ``inline`` (this process).
+        on: ``local`` (worker processes), ``inline`` (this process), ``ray`` (a Ray that starts here, or the one that
+            ``RAY_ADDRESS`` names) or ``ray://HOST:PORT``.
         workers: processes; one for each core by default.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:i`` or ``mps``.
         listen: called with every event and the number of nodes to run.
@@ -130,7 +131,7 @@ def run(
     plan = plan_study(load_study(study, size=size))
     place = Store(store or default_store())
     todo = needed(plan, place)
-    runner = make_runner(on, place, pick_device(device), workers)
+    runner = make_runner(on, place, device, workers)
     place.open()
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
@@ -156,9 +157,11 @@ def make_runner(on: str, store: Store, device: str, workers: int | None) -> Runn
     """Return the runner of that name."""
     count = _workers(workers)
     if on == "inline":
-        return Inline(store.root, device)
+        return Inline(store.root, pick_device(device))
     if on == "local":
-        return Local(store.root, device, count)
+        return Local(store.root, pick_device(device), count)
+    if on == "ray" or on.startswith("ray://"):
+        return Ray(store.root, device, on if "://" in on else "", workers)
     raise unknown_name("runner", on, RUNNERS)
 
 

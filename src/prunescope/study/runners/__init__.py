@@ -2,6 +2,7 @@
 
 from prunescope.study.runners.inline import Inline
 from prunescope.study.runners.local import Local
+from prunescope.study.runners.ray import Ray
 from prunescope.study.runners.runner import Event, Runner, drive
 
-__all__ = ["Event", "Inline", "Local", "Runner", "drive"]
+__all__ = ["Event", "Inline", "Local", "Ray", "Runner", "drive"]
