@@ -64,7 +64,7 @@ def test_shortcut_b_adds_two_convolutions_with_batch_norm():
 
 def test_shortcut_a_takes_every_second_pixel_and_adds_zero_channels_on_both_sides():
     x = torch.arange(2 * 2 * 5 * 4.0).view(2, 2, 5, 4)
-    out = Subsample(3)(x)
+    out = Subsample(4, 7)(x)
     assert out.shape == (2, 5, 3, 2)
     assert torch.equal(out[:, 1:3], x[:, :, ::2, ::2])
     assert not out[:, 0].any()
@@ -83,7 +83,7 @@ def test_a_block_without_its_convolutions_is_the_rectified_shortcut():
     block = net.layer2[0].eval()
     nn.init.zeros_(block.conv2.weight)
     x = torch.randn(2, 16, 8, 8, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(block(x), Subsample(16)(x).relu())
+    assert torch.equal(block(x), Subsample(16, 32)(x).relu())
 
 
 def test_width_scales_every_layer():

@@ -5,10 +5,12 @@ import torch
 from torch import nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models import MODELS, build
 from prunescope.pruning import CRITERIA, Budget, Evidence, Mask, choose
 
 UNSTRUCTURED = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "weight"]
 NODES = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "node"]
+FILTERS = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "filter"]
 
 
 @pytest.fixture
@@ -22,6 +24,11 @@ def mlp():
     torch.manual_seed(0)
     layers = [nn.Flatten(), nn.Linear(64, 20), nn.ReLU(), nn.Dropout(), nn.Linear(20, 11), nn.Tanh(), nn.Linear(11, 10)]
     return nn.Sequential(*layers)
+
+
+@pytest.fixture
+def residual():
+    return build(MODELS.build({"resnet20": {"width": 3}}), (1, 8, 8), 10, seed=0)
 
 
 @pytest.fixture
@@ -80,7 +87,43 @@ def test_exact_counts_of_nodes_subset_purity_and_determinism(name, sparsity, sco
     assert mlp.training
 
 
-@pytest.mark.parametrize("name", NODES)
+@pytest.mark.parametrize("scope", ["global", "layer"])
+@pytest.mark.parametrize("sparsity", [0.0, 0.37, 0.81])
+@pytest.mark.parametrize("name", FILTERS)
+def test_exact_counts_of_filters_subset_purity_and_determinism(name, sparsity, scope, residual, evidence):
+    criterion = CRITERIA.get(name)()
+    before = {key: value.clone() for key, value in residual.state_dict().items()}
+    first = Mask.full(residual)
+    counts = criterion.counts(residual, first)
+    assert sum(total for _, total in counts.values()) == 4 * 3 + 4 * 6 + 4 * 12
+    budget = Budget.of_total(counts, sparsity=min(sparsity, 0.6) if scope == "layer" else sparsity, scope=scope)
+    some = choose(criterion, residual, first, budget, evidence)
+    assert some == choose(criterion, residual, first, budget, evidence)
+    for names in (("conv1", "layer1.0.conv2", "layer1.1.conv2"), ("layer3.0.conv2", "layer3.1.conv2")):
+        kept = [some[f"{name}.weight"].flatten(1).any(1) for name in names]
+        assert all(torch.equal(rows, kept[0]) for rows in kept)  # what is added up goes together
+        assert bool(kept[0].any())
+    assert torch.equal(some["linear.weight"].any(0), some["layer3.2.conv2.weight"].flatten(1).any(1))
+    assert bool(some["linear.weight"].any(1).all())
+    again = Budget.of_remaining(criterion.counts(residual, some), remove=0.1, scope="global")
+    assert choose(criterion, residual, some, again, evidence).within(some)
+    assert all(torch.equal(value, before[key]) for key, value in residual.state_dict().items())
+    assert all(p.grad is None for p in residual.parameters())
+    assert residual.training
+
+
+@pytest.mark.parametrize("name", FILTERS)
+def test_filters_can_be_budgeted_in_weights(name, residual, evidence):
+    criterion = CRITERIA.build({name: {"count": "weights"}})
+    first = Mask.full(residual)
+    budget = Budget.of_total(criterion.counts(residual, first), sparsity=0.4)
+    assert 0 <= budget.kept - choose(criterion, residual, first, budget, evidence).kept <= 0.03 * budget.kept
+    assert choose(criterion, residual, first, Budget.of_total(first, sparsity=0.0), evidence) == first
+    with pytest.raises(PrunescopeError, match="weights of a layer depend"):
+        choose(criterion, residual, first, Budget.of_total(first, sparsity=0.4, scope="layer"), evidence)
+
+
+@pytest.mark.parametrize("name", NODES + FILTERS)
 def test_a_budget_that_empties_a_layer_is_refused(name, mlp, evidence):
     criterion = CRITERIA.get(name)()
     counts = criterion.counts(mlp, Mask.full(mlp))
@@ -91,7 +134,7 @@ def test_a_budget_that_empties_a_layer_is_refused(name, mlp, evidence):
 @pytest.mark.parametrize("name", CRITERIA.names())
 def test_a_budget_in_another_unit_is_refused(name, net, mlp, evidence):
     criterion = CRITERIA.get(name)()
-    subject = mlp if criterion.unit == "node" else net
+    subject = net if criterion.unit == "weight" else mlp
     for budget in (
         Budget(counts={"": 10**6}, scope="global"),
         Budget(counts={"": -1}, scope="global"),

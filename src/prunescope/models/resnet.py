@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+import torch
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -13,14 +14,19 @@ from prunescope.models.model import MODELS, ImageShape, Model
 class Subsample(nn.Module):
     """Shortcut A: every second pixel, with zero channels added evenly on both sides; no parameters."""
 
-    def __init__(self, extra: int) -> None:
+    def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
-        self.extra = extra
+        self.inputs = inputs
+        self.before = (outputs - inputs) // 2
+        self.after = outputs - inputs - self.before
 
     def forward(self, x: Tensor) -> Tensor:
-        """Return ``[n, c + extra, ⌈h/2⌉, ⌈w/2⌉]``."""
-        before = self.extra // 2
-        return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, before, self.extra - before))
+        """Return ``[n, outputs, ⌈h/2⌉, ⌈w/2⌉]``."""
+        return nn.functional.pad(x[:, :, ::2, ::2], (0, 0, 0, 0, self.before, self.after))
+
+    def sources(self) -> Tensor:
+        """Return which channel of the input each channel of the output shows, -1 for zeros."""
+        return nn.functional.pad(torch.arange(self.inputs), (self.before, self.after), value=-1)
 
 
 class Block(nn.Module):
@@ -80,7 +86,7 @@ def _shortcut(inputs: int, outputs: int, kind: Literal["A", "B"]) -> nn.Module |
     if inputs == outputs:
         return None
     if kind == "A":
-        return Subsample(outputs - inputs)
+        return Subsample(inputs, outputs)
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride=2, bias=False), nn.BatchNorm2d(outputs))
 
 

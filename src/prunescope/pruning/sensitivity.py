@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
 
 import torch
@@ -101,8 +101,10 @@ def _sensitivity(halves: Tensor, largest: Tensor) -> Tensor:
     return positive + negative
 
 
-def sensitivities(net: nn.Module, mask: Mask, images: Tensor, over: Over = "mean") -> dict[str, Sensitivity]:
-    """Return the sensitivities of all weights that ``mask`` covers, those of pruned weights 0.
+def sensitivities(
+    net: nn.Module, mask: Mask, images: Tensor, over: Over = "mean", names: Sequence[str] | None = None
+) -> dict[str, Sensitivity]:
+    """Return the sensitivities of ``names`` (all weights that ``mask`` covers), those of pruned weights 0.
 
     Cost: one forward pass, and per layer and image four products of its size (mean) or one pass over all
     products of weight and activation (max); the memory does not grow with the number of images.
@@ -129,5 +131,6 @@ def sensitivities(net: nn.Module, mask: Mask, images: Tensor, over: Over = "mean
                 values = torch.maximum(found[name].values, values) if name in found else values
                 found[name] = Sensitivity(values, positions)
 
-    visit_inputs(net, weights, images, list(weights), see)
-    return {name: found[name] for name in weights}
+    wanted = list(weights if names is None else names)
+    visit_inputs(net, weights, images, wanted, see)
+    return {name: found[name] for name in wanted}

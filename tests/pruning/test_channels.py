@@ -1,0 +1,175 @@
+"""Which filters are one channel, and who reads it."""
+
+import pytest
+import torch
+from torch import nn
+from torch.nn import functional
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.models import MODELS, build
+from prunescope.models.resnet import Subsample
+from prunescope.pruning import Mask, prune
+from prunescope.pruning.channels import Placed, channels, placed
+
+
+def model(name, shape=(3, 32, 32), **options):
+    return build(MODELS.build({name: options}), shape, 10, seed=0)
+
+
+def sizes(net):
+    return {name: len(numbers) for name, numbers in channels(net).groups.items()}
+
+
+def test_chains_and_what_flattening_makes_of_a_channel():
+    net = model("lenet5", (1, 28, 28))
+    found = channels(net)
+    assert sizes(net) == {"conv1.weight": 6, "conv2.weight": 16, "fc1.weight": 120, "fc2.weight": 84}
+    assert found.columns["fc1.weight"].tolist() == [6 + column // 16 for column in range(256)]
+    assert found.columns["fc3.weight"].tolist() == found.rows["fc2.weight"].tolist() == list(range(142, 226))
+    assert found.members("conv2.weight") == {"conv2.weight", "fc1.weight"}
+    assert "conv1.weight" not in found.columns
+    assert "fc3.weight" not in found.rows
+
+
+@pytest.mark.parametrize("shortcut", ["A", "B"])
+def test_residual_sums_tie_their_layers(shortcut):
+    net = model("resnet20", width=4, shortcut=shortcut)
+    heads = ["conv1", *(f"layer1.{i}.conv1" for i in range(3)), "layer2.0.conv1", "layer2.0.conv2"]
+    heads += ["layer2.1.conv1", "layer2.2.conv1", "layer3.0.conv1", "layer3.0.conv2", "layer3.1.conv1"]
+    told = sizes(net)
+    assert [name.removesuffix(".weight") for name in told] == [*heads, "layer3.2.conv1"]
+    assert list(told.values()) == [4] * 4 + [8] * 4 + [16] * 4
+    found = channels(net)
+    writers = {"conv1.weight", *(f"layer1.{i}.conv2.weight" for i in range(3))}
+    readers = {*(f"layer1.{i}.conv1.weight" for i in range(3)), "layer2.0.conv1.weight"}
+    shortcuts = {"layer2.0.shortcut.0.weight"} if shortcut == "B" else set()
+    assert found.members("conv1.weight") == writers | readers | shortcuts
+
+
+def test_concatenation_hands_channels_on_at_an_offset():
+    net = model("densenet22", growth=2)
+    found = channels(net)
+    assert found.columns["dense1.2.conv1.weight"].tolist() == [
+        *found.groups["conv1.weight"],
+        *found.groups["dense1.0.conv2.weight"],
+        *found.groups["dense1.1.conv2.weight"],
+    ]
+    assert "dense1.2.conv1.weight" in found.members("conv1.weight")
+
+
+@pytest.mark.parametrize("name", ["lenet5", "convnet", "resnet20", "wrn16_2", "densenet22", "svhn_net", "mlp"])
+def test_every_inner_row_and_column_belongs_to_one_channel(name):
+    net = model(name)
+    found = channels(net)
+    weights = [n for n in Mask.full(net) if not n.startswith("projection")]
+    assert set(found.rows) == set(weights[:-1])
+    assert set(found.columns) == set(weights[1:])
+    assert all(int(side.min()) >= 0 for numbers in (found.rows, found.columns) for side in numbers.values())
+    total = sum(map(len, found.groups.values()))
+    assert sorted({int(i) for side in found.rows.values() for i in side}) == list(range(total))
+    whole = Mask.full(net)
+    everything = found.alive(whole)
+    assert everything.kept == everything.total == total
+    assert found.keep(whole, everything) == whole
+
+
+def test_dead_filters_are_found_again():
+    net = model("resnet20", width=4)
+    found, whole = channels(net), Mask.full(net)
+    generator = torch.Generator().manual_seed(0)
+    kept = Mask({n: torch.rand(f.shape, generator=generator) > 0.4 for n, f in found.alive(whole).items()})
+    mask = found.keep(whole, kept)
+    assert found.alive(mask) == kept
+    one = Mask({**whole, "layer1.0.conv1.weight": torch.zeros(4, 4, 3, 3, dtype=torch.bool)})
+    assert found.alive(one).kept == found.alive(whole).kept  # they are still read
+
+
+class Mixing(nn.Module):
+    """Two convolutions with something between them."""
+
+    def __init__(self, between, channels_between=4):
+        super().__init__()
+        self.first, self.between = nn.Conv2d(3, 4, 3), between
+        self.last = nn.Conv2d(channels_between, 2, 3)
+
+    def forward(self, x):
+        return self.last(self.between(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    "between",
+    [nn.GroupNorm(2, 4), nn.LayerNorm(30), nn.Conv2d(4, 4, 1, groups=2), nn.ConvTranspose2d(4, 4, 2)],
+    ids=lambda module: type(module).__name__,
+)
+def test_channels_that_cannot_go_alone_stay(between):
+    net = Mixing(between)
+    with pytest.raises(PrunescopeError, match="no filters to prune"):
+        prune(net, "filter_norm", sparsity=0.5)
+
+
+def test_depthwise_convolutions_go_with_their_channel():
+    net = Mixing(nn.Conv2d(4, 4, 3, groups=4))
+    assert sizes(net) == {"first.weight": 4}
+    mask = prune(net, "filter_norm", sparsity=0.5)
+    rows = mask["first.weight"].flatten(1).any(1)
+    assert torch.equal(mask["between.weight"].flatten(1).all(1), rows)
+    assert torch.equal(mask["last.weight"].flatten(2).all(2)[0], rows)
+    assert int(rows.sum()) == 2
+
+
+def test_padded_channels_and_unknown_inputs_are_refused():
+    class Padded(nn.Module):
+        def forward(self, x):
+            return functional.pad(x, (0, 0, 0, 0, 1, 1))
+
+    with pytest.raises(PrunescopeError, match="pads channels"):
+        channels(Mixing(Padded(), 6))
+    with pytest.raises(PrunescopeError, match="no image is known"):
+        channels(nn.Sequential(nn.Conv2d(1, 2, 3), nn.Flatten(), nn.Linear(2 * 5 * 9, 3)))
+
+    class Leaving(Mixing):
+        def forward(self, x):
+            return torch.from_numpy(super().forward(x).numpy())
+
+    with pytest.raises(PrunescopeError, match="cannot be traced"):
+        channels(Leaving(nn.ReLU()))
+
+
+def test_shared_weights_and_none_to_prune_are_refused():
+    net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    net[2].weight = net[0].weight
+    with pytest.raises(PrunescopeError, match="share one weight"):
+        prune(net, "filter_norm", sparsity=0.5)
+    with pytest.raises(PrunescopeError, match="nothing to prune"):
+        prune(nn.ReLU(), "filter_norm", sparsity=0.5)
+    with pytest.raises(PrunescopeError, match="no filters to prune"):
+        prune(nn.Linear(4, 4), "filter_norm", sparsity=0.5)
+
+
+def test_ignored_layers_keep_what_is_tied_to_them():
+    net = model("resnet20", width=4)
+    mask = prune(net, "filter_norm", sparsity=0.5, ignore=["layer1.1.conv2"])
+    assert bool(mask["conv1.weight"].all())
+    assert bool(mask["layer1.0.conv2.weight"].flatten(1).any(1).all())
+    assert int(mask["layer1.0.conv1.weight"].flatten(1).any(1).sum()) == 2
+    assert "layer1.1.conv2.weight" not in mask
+
+
+def test_the_network_is_not_touched():
+    net = model("resnet20", width=4).train()
+    net.requires_grad_(False)
+    before, flags = dict(net.state_dict()), [m.training for m in net.modules()]
+    channels(net)
+    assert net.state_dict().keys() == before.keys()
+    assert flags == [m.training for m in net.modules()]
+    assert not any(p.requires_grad for p in net.parameters())
+    assert any(isinstance(m, Subsample) for m in net.modules())
+
+
+def test_placed_shortcuts_give_the_same():
+    block = nn.Sequential(Subsample(3, 8))
+    x = torch.randn(2, 3, 5, 7)
+    assert torch.equal(placed(nn.Sequential(Subsample(3, 8)))(x), block(x))
+    assert (
+        Placed(torch.tensor([1, -1]))(x).tolist() == torch.stack([x[:, 1, ::2, ::2], 0 * x[:, 0, ::2, ::2]], 1).tolist()
+    )
