@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.hub import without_retry_messages
 from prunescope.data.dataset import SOURCES, SUBSET_SEED, Dataset, Source
 from prunescope.data.sources.decode import decode_images
 from prunescope.data.sources.files import checksums, labelled, with_test
@@ -104,7 +103,7 @@ class Hub(Source):
         import datasets
 
         try:
-            with _without_retry_messages():
+            with without_retry_messages():
                 found = datasets.load_dataset(self.name, self.configuration, revision=self.revision)
         except Exception as error:  # network, hub and builders each have their own exceptions
             told = f"{type(error).__name__}: {error}".splitlines()[0][:300]
@@ -155,18 +154,6 @@ class Cifar10(NamedHub):
     """
 
     hub_name: ClassVar[str] = "uoft-cs/cifar10"
-
-
-@contextmanager
-def _without_retry_messages() -> Iterator[None]:
-    """Keep the hub's client from logging each attempt: a last failure is told once, by us."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _part(table: Any, label: str, limit: int | None) -> Any:
