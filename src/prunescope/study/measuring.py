@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from prunescope.data import View
@@ -55,10 +55,11 @@ class Graph:
         self._specs: dict[int, tuple[dict[str, Any], dict[str, Any], object]] = {}
         self._inferred: dict[tuple[Inference, View, str], str] = {}
 
-    def add(self, kind: str, member: Any, inputs: Inputs) -> str:
+    def add(self, kind: str, member: Any, inputs: Inputs, siblings: str = "") -> str:
         """Add the node of a registered member (a stage) and return its key."""
         identity, complete = self.spec(member)
-        return self.enter(make_node(kind, identity, complete, inputs, gpu=self._gpu))
+        node = make_node(kind, identity, complete, inputs, gpu=self._gpu)
+        return self.enter(replace(node, siblings=siblings))
 
     def enter(self, node: Node) -> str:
         """Add a node and return its key."""

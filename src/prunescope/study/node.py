@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +26,8 @@ class Node:
         inputs: keys by role.
         artefact: kind of what the node leaves: ``data``, ``state``, ``measure``, or a kind of inference.
         gpu: share of a GPU that it wants where there are GPUs; never part of the key.
+        siblings: shared by nodes that differ only in the network and can be performed at once; empty for others.
+        members: the siblings that this node stands for, see :func:`gathered`; it leaves nothing of its own.
     """
 
     kind: str
@@ -35,6 +37,8 @@ class Node:
     inputs: Inputs = field(repr=False)
     artefact: str = "state"
     gpu: float = 0.0
+    siblings: str = ""
+    members: tuple[Node, ...] = field(default=(), repr=False)
 
     def input_keys(self) -> Iterable[str]:
         """Yield the keys of all inputs."""
@@ -63,3 +67,11 @@ def make_node(
         artefact=artefact,
         gpu=gpu,
     )
+
+
+def gathered(members: Sequence[Node]) -> Node:
+    """Return one piece of work for siblings, or the only one of them."""
+    if len(members) == 1:
+        return members[0]
+    key, first = fingerprint([member.key for member in members]), members[0]
+    return Node(kind=first.kind, key=key, spec="", payload={}, inputs={}, gpu=first.gpu, members=tuple(members))

@@ -76,14 +76,15 @@ class _Planner:
             reached: list[str] = []
             for level in levels:
                 state = start if level.after is None else reached[level.after]
-                for stage in level.stages:
-                    state = self._stage_node(name, seed, stage, state)
+                for number, stage in enumerate(level.stages):
+                    siblings = f"{name}/{level.label}/{number}" if stage.takes_siblings else ""
+                    state = self._stage_node(name, seed, stage, state, siblings)
                 reached.append(state)
                 cell = self.graph.cell(name, level.label, level.sparsity, seed, state, initial, self.study.views)
                 self.cells.setdefault((name, level.label), []).append(cell)
             self.ends[name, seed] = reached[-1]
 
-    def _stage_node(self, recipe: str, seed: int, stage: Stage, state: str) -> str:
+    def _stage_node(self, recipe: str, seed: int, stage: Stage, state: str, siblings: str) -> str:
         inputs: dict[str, str] = {"state": state}
         if isinstance(stage, Train):
             self.first_train.setdefault((recipe, seed), (stage, state))
@@ -91,7 +92,7 @@ class _Planner:
             inputs["data"] = self.graph.data
         if isinstance(stage, Rewind) and stage.to == "weights":
             inputs["early"] = self._early(recipe, seed, stage)
-        return self.graph.add(stage.member_name, stage, inputs)
+        return self.graph.add(stage.member_name, stage, inputs, siblings)
 
     def _early(self, recipe: str, seed: int, rewind: Rewind) -> str:
         """Return the state at ``rewind.at`` of the first training: that training, stopped there."""

@@ -136,7 +136,7 @@ def run(
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
     try:
-        for event in drive(todo, runner):
+        for event in drive(todo, runner, 1 if on == "inline" else _workers(workers)):
             counts[event.what] += 1
             if event.what == "failed":
                 failed[event.node.key] = event.hint

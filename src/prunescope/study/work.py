@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ def perform(node: Node, root: Path, device: str) -> Outcome:
     """Compute a node and write its artefact; a Python error is recorded and returned, never raised."""
     began = time.perf_counter()
     store = Store(root)
+    if node.members:
+        return _perform_siblings(node, Place(store=store, device=torch.device(device)))
     try:
         if not store.matches(node.artefact, node.key, node.spec):
             artefact = compute(node, Place(store=store, device=torch.device(device)))
@@ -49,6 +51,22 @@ def perform(node: Node, root: Path, device: str) -> Outcome:
         hint = str(error) if isinstance(error, PrunescopeError) else f"{type(error).__name__}: {error}"
         store.record_failure(node.key, node.kind, hint, traceback.format_exc())
         return Outcome(key=node.key, seconds=time.perf_counter() - began, error=traceback.format_exc(), hint=hint)
+    return Outcome(key=node.key, seconds=time.perf_counter() - began)
+
+
+def _perform_siblings(node: Node, place: Place) -> Outcome:
+    """Compute siblings at once and write an artefact for each; a failure is not recorded, for it need not be all's."""
+    began = time.perf_counter()
+    todo = [m for m in node.members if not place.store.matches(m.artefact, m.key, m.spec)]
+    try:
+        artefacts = _stages(todo, place) if todo else []
+        seconds = (time.perf_counter() - began) / max(1, len(todo))
+        for member, artefact in zip(todo, artefacts, strict=True):
+            place.store.write(
+                member.artefact, member.key, member.spec, artefact, seconds=seconds, device=str(place.device)
+            )
+    except Exception as error:
+        return Outcome(key=node.key, seconds=time.perf_counter() - began, error=traceback.format_exc(), hint=str(error))
     return Outcome(key=node.key, seconds=time.perf_counter() - began)
 
 
@@ -80,8 +98,15 @@ def _init(node: Node, place: Place) -> Artefact:
     return state_artefact(State.of(net, seed=seed), blueprint, [])
 
 
-def _stage(node: Node, place: Place) -> Artefact:
-    """Run one stage; a training that was cut off goes on from the state it kept."""
+def _stages(nodes: Sequence[Node], place: Place) -> list[Artefact]:
+    """Run one stage on each network, all at once; a training that was cut off goes on from the state it kept."""
+    states, contexts, ends = zip(*(_begun(node, place) for node in nodes), strict=True)
+    reached = STAGES.build(nodes[0].payload).together(states, contexts)
+    return [end(state) for end, state in zip(ends, reached, strict=True)]
+
+
+def _begun(node: Node, place: Place) -> tuple[State, Context, Callable[[State], Artefact]]:
+    """Return a network before a stage, what the stage may use, and how its end becomes an artefact."""
     before = place.store.read("state", str(node.inputs["state"]))
     state, blueprint = state_of(before)
     lived = before.content["history"]
@@ -96,8 +121,11 @@ def _stage(node: Node, place: Place) -> Artefact:
         callbacks=(_recorder(history), _saver(place.store, node.key, history)),
         rule=blueprint.get("rule", {}),
     )
-    reached = STAGES.build(node.payload)(state, context)
-    return state_artefact(reached, blueprint, [*lived, *_labelled(history, node.kind, lived, reached)])
+
+    def ended(reached: State) -> Artefact:
+        return state_artefact(reached, blueprint, [*lived, *_labelled(history, node.kind, lived, reached)])
+
+    return state, context, ended
 
 
 def _labelled(history: History, kind: str, lived: History, reached: State) -> History:
@@ -112,7 +140,9 @@ def compute(node: Node, place: Place) -> Artefact:
     if node.kind in INFERENCES.names():
         return infer(node, place)
     kinds: dict[str, Callable[[Node, Place], Artefact]] = {"data": _data, "init": _init, "measure": measure}
-    return kinds.get(node.kind, _stage)(node, place)
+    if node.kind not in kinds:
+        return _stages([node], place)[0]
+    return kinds[node.kind](node, place)
 
 
 def _recorder(history: History) -> Callable[[Epoch], None]:

@@ -83,7 +83,8 @@ class Local:
             self.start(node)
             return []
         hint = f"its worker process died {self._deaths[node.key]} times, last with exit code {code} (out of memory?)"
-        Store(self._root).record_failure(node.key, node.kind, hint, hint)
+        if not node.members:
+            Store(self._root).record_failure(node.key, node.kind, hint, hint)
         return [Outcome(key=node.key, seconds=0.0, error=hint, hint=hint)]
 
     def _begin(self) -> _Worker:

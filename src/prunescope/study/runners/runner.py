@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal, Protocol
 
-from prunescope.study.node import Node
+from prunescope.study.node import Node, gathered
 from prunescope.study.work import Outcome
 
 
@@ -42,34 +42,68 @@ class Event:
     hint: str = ""
 
 
-def drive(nodes: Iterable[Node], runner: Runner) -> Iterator[Event]:
+def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1) -> Iterator[Event]:
     """Perform the nodes in dependency order; what depends on a failed node is blocked, the rest goes on.
+
+    Siblings wait for each other's inputs and are dealt to ``jobs`` pieces of work; a piece that fails is taken apart,
+    and each of its nodes performed alone, so that a failure is that of the node it belongs to.
 
     Args:
         nodes: those not in the store yet; inputs outside this set are taken to be there.
         runner: performs them.
+        jobs: how many pieces of work run at the same time.
     """
     by_key = {node.key: node for node in nodes}
-    sorter = TopologicalSorter({key: [k for k in node.input_keys() if k in by_key] for key, node in by_key.items()})
+    sorter = TopologicalSorter(_awaited(by_key))
     sorter.prepare()
-    ready: deque[str] = deque()
+    ready: deque[Node] = deque()
+    running: dict[str, Node] = {}
     lost: dict[str, str] = {}
     while sorter.is_active():
-        ready.extend(sorter.get_ready())
+        fresh = [by_key[key] for key in sorter.get_ready()]
+        causes = {node.key: key for node in fresh for key in node.input_keys() if key in lost}
+        ready.extend(_dealt([node for node in fresh if node.key not in causes], jobs))
+        for key, cause in causes.items():
+            lost[key] = lost[cause]
+            sorter.done(key)
+            yield Event(what="blocked", node=by_key[key], hint=f"waits for {lost[cause][:12]}, which failed")
         while ready and runner.free():
-            node = by_key[ready.popleft()]
-            cause = next((key for key in node.input_keys() if key in lost), None)
-            if cause is not None:
-                lost[node.key] = lost[cause]
-                sorter.done(node.key)
-                yield Event(what="blocked", node=node, hint=f"waits for {lost[cause][:12]}, which failed")
-                ready.extend(sorter.get_ready())
+            piece = ready.popleft()
+            running[piece.key] = piece
+            runner.start(piece)
+            yield from (Event(what="started", node=node) for node in _each(piece))
+        for outcome in runner.wait() if running and not causes else ():
+            piece = running.pop(outcome.key)
+            if outcome.error and piece.members:
+                ready.extendleft(reversed(piece.members))
                 continue
-            runner.start(node)
-            yield Event(what="started", node=node)
-        for outcome in runner.wait() if sorter.is_active() else ():
-            if outcome.error:
-                lost[outcome.key] = outcome.key
-            sorter.done(outcome.key)
             what: Literal["failed", "done"] = "failed" if outcome.error else "done"
-            yield Event(what=what, node=by_key[outcome.key], seconds=outcome.seconds, hint=outcome.hint)
+            for node in _each(piece):
+                if outcome.error:
+                    lost[node.key] = node.key
+                sorter.done(node.key)
+                yield Event(what=what, node=node, seconds=outcome.seconds / len(_each(piece)), hint=outcome.hint)
+
+
+def _awaited(by_key: Mapping[str, Node]) -> dict[str, set[str]]:
+    """Return the nodes that each waits for: its inputs, and those of its siblings."""
+    awaited: dict[str, set[str]] = {}
+    families: dict[str, set[str]] = {}
+    for key, node in by_key.items():
+        awaited[key] = families.setdefault(node.siblings, set()) if node.siblings else set()
+        awaited[key] |= {k for k in node.input_keys() if k in by_key}
+    return awaited
+
+
+def _dealt(nodes: Sequence[Node], jobs: int) -> Iterator[Node]:
+    """Yield pieces of work: siblings in at most ``jobs`` equal parts, others alone."""
+    families: dict[str, list[Node]] = {}
+    for node in nodes:
+        families.setdefault(node.siblings or node.key, []).append(node)
+    for family in families.values():
+        size = -(-len(family) // jobs)
+        yield from (gathered(family[first : first + size]) for first in range(0, len(family), size))
+
+
+def _each(piece: Node) -> Sequence[Node]:
+    return piece.members or (piece,)

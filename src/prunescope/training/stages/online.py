@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
@@ -43,6 +43,8 @@ class Online(Stage):
 
     Source: Saad and Solla, Physical Review E 52 (1995); Goldt et al., NeurIPS 2019; Acharyya et al., UAI 2021.
     """
+
+    takes_siblings: ClassVar[bool] = True
 
     samples: Annotated[int, Field(ge=1)]
     lr: Positive = 0.5

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 from torch import nn
@@ -48,9 +48,16 @@ class Stage(Member, ABC):
     bit for bit as it is until it is unfrozen.
     """
 
+    takes_siblings: ClassVar[bool] = False
+    """Whether :meth:`together` is faster than one network after another."""
+
     @abstractmethod
     def __call__(self, state: State, context: Context) -> State:
         """Return the state after this stage."""
+
+    def together(self, states: Sequence[State], contexts: Sequence[Context]) -> list[State]:
+        """Return what each network would reach alone, bit for bit."""
+        return [self(state, context) for state, context in zip(states, contexts, strict=True)]
 
     @property
     def needs_data(self) -> bool:
