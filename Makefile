@@ -37,7 +37,6 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
-	$(BIN)/python docs/notebooks.py
 
 clean:
 	rm -rf .venv

@@ -84,7 +84,7 @@ recipes:
         end: 4760it
         every: 62it
         sparsity: 0.9
-        ignore: [projection, fc]
+        ignore: [fc]
         train:
           until: 500ep
           batch: 1024

@@ -12,6 +12,7 @@ from prunescope.core.statistics import spread_within
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.multiply_adds import kept_multiply_adds, positions
 from prunescope.measures.subject import Populations, Subject
+from prunescope.models import auxiliary
 from prunescope.pruning.mask import Mask, prunable
 
 
@@ -169,5 +170,7 @@ def _anatomy(subject: Subject, known: dict[object, _Anatomy]) -> _Anatomy:
         except PrunescopeError as error:
             problem = str(error)
         sizes = {name: weight.numel() for name, weight in prunable(net).items()}
-        known[key] = _Anatomy(sizes, uses, sum(parameter.numel() for parameter in net.parameters()), problem)
+        aside = {id(parameter) for module in auxiliary(net) for parameter in module.parameters()}
+        parameters = sum(parameter.numel() for parameter in net.parameters() if id(parameter) not in aside)
+        known[key] = _Anatomy(sizes, uses, parameters, problem)
     return known[key]

@@ -8,7 +8,7 @@ from prunescope.models.lenet5 import LeNet5
 from prunescope.models.lenet300 import LeNet300
 from prunescope.models.mlp import MLP
 from prunescope.models.model import MODELS, Model, build
-from prunescope.models.pretrained import Pretrained
+from prunescope.models.projection import Auxiliary, auxiliary
 from prunescope.models.resnet import ResNet, ResNet20, ResNet32, ResNet44, ResNet56, ResNet110
 from prunescope.models.resnet18 import ResNet18
 from prunescope.models.svhn_net import SVHNNet
@@ -20,6 +20,7 @@ __all__ = [
     "MLP",
     "MODELS",
     "VGG16",
+    "Auxiliary",
     "Committee",
     "ConvNet",
     "DenseNet22",
@@ -27,7 +28,6 @@ __all__ = [
     "LeNet5",
     "LeNet300",
     "Model",
-    "Pretrained",
     "ResNet",
     "ResNet18",
     "ResNet20",
@@ -40,6 +40,7 @@ __all__ = [
     "WRN16x8",
     "WideResNet",
     "activations",
+    "auxiliary",
     "build",
     "load_factory",
     "stream_activations",

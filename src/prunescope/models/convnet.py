@@ -6,9 +6,23 @@ from collections import OrderedDict
 from typing import Annotated, ClassVar
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from prunescope.models.model import MODELS, ImageShape, Model
+from prunescope.models.projection import Auxiliary, Projection, projection_head
+
+
+class Branched(nn.Sequential):
+    """Layers one after another; an auxiliary one is shown what reaches it, for its tap alone, and changes nothing."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return logits."""
+        for layer in self:
+            if isinstance(layer, Auxiliary):
+                layer(x)
+            else:
+                x = layer(x)
+        return x
 
 
 @MODELS.register("convnet")
@@ -20,11 +34,14 @@ class ConvNet(Model):
 
     Attributes:
         width: filters of the first convolution.
+        projection: a head of 128 numbers beside the classifier, for contrastive training of the layer
+            ``projection``; the logits do not depend on it.
     """
 
     smallest: ClassVar[int] = 4
 
     width: Annotated[int, Field(ge=1)] = 16
+    projection: Projection = "none"
 
     def __call__(self, image_shape: ImageShape, classes: int) -> nn.Module:
         """Return the network."""
@@ -37,5 +54,8 @@ class ConvNet(Model):
             inputs = outputs
         layers["pool"] = nn.AdaptiveAvgPool2d(1)
         layers["flatten"] = nn.Flatten()
+        head = projection_head(inputs, self.projection)
+        if head is not None:
+            layers["projection"] = head
         layers["linear"] = nn.Linear(inputs, classes)
-        return nn.Sequential(layers)
+        return nn.Sequential(layers) if head is None else Branched(layers)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
 
 from prunescope.models.model import MODELS, ImageShape, Model
-
-Projection = Literal["none", "linear", "mlp"]
+from prunescope.models.projection import Projection, projection_head
 
 
 class Block(nn.Module):
@@ -54,7 +53,7 @@ class WideNet(nn.Module):
         self.relu = nn.ReLU()
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.flatten = nn.Flatten()
-        self.projection = _projection(latent, projection)
+        self.projection = projection_head(latent, projection)
         self.fc = nn.Linear(latent, classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
@@ -77,14 +76,6 @@ def _group(inputs: int, outputs: int, blocks: int, stride: int, dropout: float) 
     group = nn.Sequential()
     group.add_module("layer", nn.Sequential(first, *(Block(outputs, outputs, 1, dropout) for _ in range(blocks - 1))))
     return group
-
-
-def _projection(width: int, kind: Projection) -> nn.Module | None:
-    if kind == "none":
-        return None
-    if kind == "linear":
-        return nn.Linear(width, 128)
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, 128))
 
 
 class WideResNet(Model):

@@ -11,6 +11,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models import auxiliary
 
 PRUNABLE = (nn.Linear, nn.modules.conv._ConvNd)
 
@@ -160,13 +161,17 @@ class Mask(Mapping[str, Tensor]):
 def prunable(net: nn.Module) -> dict[str, nn.Parameter]:
     """Return the weights of convolution and linear layers by name, in the network's order.
 
+    Layers beside the way to the logits, such as the projection head of contrastive training, are left out.
+
     Raises:
         PrunescopeError: when there is none, or when two layers share one weight (its share is undefined).
     """
     found: dict[str, nn.Parameter] = {}
     seen: dict[int, str] = {}
+    aside = auxiliary(net)
     for prefix, module in net.named_modules(remove_duplicate=False):
-        weight = module._parameters.get("weight") if isinstance(module, PRUNABLE) else None
+        counted = isinstance(module, PRUNABLE) and module not in aside
+        weight = module._parameters.get("weight") if counted else None
         if weight is None:
             continue
         name = f"{prefix}.weight" if prefix else "weight"

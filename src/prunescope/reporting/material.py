@@ -85,6 +85,7 @@ class Material:
         question: what it asks, one sentence.
         recipes: name to human description, in the order they are told; the dense recipe is called ``dense``.
         controls: the recipes that are random controls, drawn in grey.
+        dense_of: recipe to the dense recipe it is compared with; by default the one called ``dense``.
         table: tidy rows with the columns ``COLUMNS``; ``seed`` is missing for all networks together.
         verdict: which promises are kept up to which sparsity.
         default_budget: True if the study states no budget of its own.
@@ -110,6 +111,7 @@ class Material:
     table: pd.DataFrame
     question: str = ""
     controls: frozenset[str] = frozenset()
+    dense_of: Mapping[str, str] = field(default_factory=dict)
     verdict: Verdict | None = None
     default_budget: bool = False
     view: str = ""

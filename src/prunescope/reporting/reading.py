@@ -95,6 +95,7 @@ class Reading:
         material: what is read.
         rows: every row of the table.
         recipes: the pruned recipes in telling order, random controls last.
+        dense_recipes: the dense ones that they are compared with.
         styles: colour, shape and dash of each recipe.
         view: the view the sections tell of.
     """
@@ -102,7 +103,8 @@ class Reading:
     def __init__(self, material: Material) -> None:
         self.material = material
         self.rows = read({str(k): v for k, v in record.items()} for record in material.table.to_dict("records"))
-        present = dict.fromkeys(row.recipe for row in self.rows if row.recipe != DENSE)
+        self.dense_recipes = tuple(dict.fromkeys(material.dense_of.values())) or (DENSE,)
+        present = dict.fromkeys(row.recipe for row in self.rows if row.recipe not in self.dense_recipes)
         told = [name for name in material.recipes if name in present] + [
             n for n in present if n not in material.recipes
         ]
@@ -131,9 +133,18 @@ class Reading:
         """Return the rows of pruned recipes only."""
         return [row for row in self.of(measure, quantity, items=items) if row.recipe in self.styles]
 
-    def dense(self, measure: str, quantity: str) -> Row | None:
-        """Return the dense row of a quantity, if it was measured."""
-        return next(iter(self.of(measure, quantity, recipe=DENSE)), None)
+    def dense(self, measure: str, quantity: str, recipe: str = "") -> Row | None:
+        """Return the row of the dense networks that a recipe is compared with, by default of the first recipe's."""
+        name = self.material.dense_of.get(recipe, self.dense_recipes[0])
+        return next(iter(self.of(measure, quantity, recipe=name)), None)
+
+    def denses(self, measure: str, quantity: str) -> list[Row]:
+        """Return the dense rows of a quantity, one for each dense recipe of which it was measured."""
+        return [row for name in self.dense_recipes for row in self.of(measure, quantity, recipe=name)]
+
+    def dense_name(self, recipe: str) -> str:
+        """Return how a dense recipe is called beside the pruned ones: ``dense`` where there is only one."""
+        return DENSE if len(self.dense_recipes) == 1 else recipe
 
     def has(self, measure: str) -> bool:
         """Tell whether any number of a measure is there."""

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from prunescope.reporting.material import DENSE
 from prunescope.reporting.place import Where, telling
 from prunescope.reporting.reading import Reading, Row
 from prunescope.reporting.wording import number
@@ -56,8 +55,8 @@ class Similarities:
                     self._rows.setdefault((metric, quantity, row.recipe, row.level), {})[row.item] = row
         told = [key for key in self._rows if key[1] == "similarity"]
         places = {(row.recipe, row.level): row.sparsity for rows in self._rows.values() for row in rows.values()}
-        self.layers = merged(list(self._rows[key]) for key in sorted(told, key=lambda key: key[2] != DENSE))
-        self.metrics = [name for name in NAMES if any(key[0] == name and key[2] != DENSE for key in told)]
+        self.layers = merged(list(self._rows[key]) for key in sorted(told, key=lambda key: key[2] in reading.recipes))
+        self.metrics = [name for name in NAMES if any(key[0] == name and key[2] in reading.recipes for key in told)]
         self.recipes = [name for name in reading.recipes if any(key[2] == name for key in told)]
         self._places: list[Where] = [(*key, places[key]) for key in dict.fromkeys(key[2:] for key in told)]
 

@@ -65,6 +65,7 @@ def gather(plan: Plan, store: Store) -> Material:
         question=study.question,
         recipes={name: recipe.about or name for name, recipe in study.recipes.items()},
         controls=frozenset(name for name in study.recipes if _is_control(study, name)),
+        dense_of={name: study.dense_of(name) for name in study.recipes},
         table=table_of(rows),
         verdict=judge(rows, study.budget),
         default_budget=study.budget == DEFAULT_BUDGET,

@@ -14,12 +14,13 @@ from prunescope.core.config import Config, load_yaml, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.data import SOURCES, Normalization, Source, View, resolve_source
 from prunescope.measures import DEFAULT_BUDGET, MEASURES, Measure, Promise, parse_budget
-from prunescope.models import MODELS, Model, Pretrained
+from prunescope.models import MODELS, Model
 from prunescope.training import Recipe, parse_recipes
 from prunescope.training.recipe import DENSE
 from prunescope.training.stages import Share
 
 SIZES = ("tiny", "small", "paper")
+MEMBERS = ("data", "model")
 PRESETS = files("prunescope.study") / "presets"
 
 
@@ -33,8 +34,6 @@ class Study(Config):
         validation: share of the training images held out for decisions.
         normalize: of network inputs; the training images' own mean and deviation when left out.
         model: a registered architecture.
-        init: pre-trained weights that every network starts from, a file or ``owner/name`` on the hub; seeded random
-            ones when left out.
         seeds: one network each.
         recipes: by name, each after the one it comes from.
         views: what the measures see.
@@ -48,7 +47,6 @@ class Study(Config):
     validation: Share = 0.1
     normalize: Normalization | None = None
     model: Annotated[Model, *MODELS.field()]
-    init: Pretrained | None = None
     seeds: tuple[Annotated[int, Field(ge=0)], ...]
     recipes: dict[str, Recipe]
     views: tuple[View, ...] = (View(),)
@@ -82,24 +80,41 @@ class Study(Config):
     def _budget(cls, value: object) -> object:
         return parse_budget(value) if isinstance(value, Mapping) else value
 
+    @field_validator("recipes")
+    @classmethod
+    def _references(cls, value: dict[str, Recipe]) -> dict[str, Recipe]:
+        for name, recipe in value.items():
+            if recipe.against is not None and recipe.against not in value:
+                raise unknown_name("recipe", recipe.against, value).at(f"{name}.against")
+            if recipe.against is not None and value[recipe.against].prunes:
+                expected = "a recipe that does not prune"
+                raise PrunescopeError("not dense", expected=expected, got=recipe.against, where=f"{name}.against")
+        return value
+
     def dense_of(self, recipe: str) -> str:
         """Return the recipe whose end is the dense reference of ``recipe``.
 
-        The one named dense, if it begins with the same recipe or ``recipe`` begins with one that prunes; else the
-        recipe that ``recipe`` begins with.
+        The one that it, or a recipe it comes from, is ``against``. Else the one named dense, if it begins with the same
+        recipe or ``recipe`` begins with one that prunes; else the recipe that ``recipe`` begins with.
         """
-        root = self._root(recipe)
+        line = self._line(recipe)
+        named = next((against for name in line if (against := self.recipes[name].against) is not None), None)
+        if named is not None:
+            return named
+        root = line[-1]
         pruned = self.recipes[root].prunes
-        if DENSE in self.recipes and (pruned or self._root(DENSE) == root):
+        if DENSE in self.recipes and (pruned or self._line(DENSE)[-1] == root):
             return DENSE
         if pruned:
             raise PrunescopeError("no dense reference", expected=f"a recipe named {DENSE!r}", where=f"recipes.{recipe}")
         return root
 
-    def _root(self, recipe: str) -> str:
-        while (parent := self.recipes[recipe].start) is not None:
-            recipe = parent
-        return recipe
+    def _line(self, recipe: str) -> list[str]:
+        """Return a recipe, the one it comes from, and so on."""
+        line = [recipe]
+        while (parent := self.recipes[line[-1]].start) is not None:
+            line.append(parent)
+        return line
 
 
 Reference = Study | str | Path | Mapping[str, Any]
@@ -112,12 +127,12 @@ def load_study(
     settings: Mapping[str, Any] | None = None,
     data: Mapping[str, str] | None = None,
 ) -> Study:
-    """Read a preset or a study file, lay a size over it, then single settings, then other places for its data.
+    """Read a preset or a study file, lay a size over it, then a mode, single settings, and other places for its data.
 
     Args:
         reference: a preset's name, a YAML file, the mapping itself, or a Study, which is returned as it is.
         size: ``tiny`` is the file itself; ``small`` and ``paper`` are overrides in its ``sizes``.
-        settings: ``{"recipes.dense.0.train.until": "2ep"}``.
+        settings: ``{"recipes.dense.0.train.until": "2ep"}``; ``mode`` chooses one of the overrides in ``modes``.
         data: ``{name in the study: path or other name}``.
 
     Raises:
@@ -127,7 +142,9 @@ def load_study(
         return reference
     raw, where = _raw(reference)
     raw = _sized(raw, size, where)
-    for path, value in (settings or {}).items():
+    wanted = dict(settings or {})
+    raw = _in_mode(raw, wanted.pop("mode", None), where)
+    for path, value in wanted.items():
         _set(raw, path, value, where)
     for name, place in (data or {}).items():
         if raw.get("data") != name:
@@ -198,13 +215,29 @@ def _sized(raw: dict[str, Any], size: str, where: str) -> dict[str, Any]:
     return _overlaid(raw, sizes.get(size, {}))
 
 
+def _in_mode(raw: dict[str, Any], wanted: object, where: str) -> dict[str, Any]:
+    """Lay the wanted mode over a study, else the one it names itself."""
+    modes, own = raw.pop("modes", {}), raw.pop("mode", None)
+    if not isinstance(modes, Mapping):
+        raise PrunescopeError("modes cannot be read", expected="a mapping of overrides", got=modes, where=where)
+    mode = own if wanted is None else wanted
+    if mode is None and not modes:
+        return raw
+    if mode not in modes:
+        raise unknown_name("mode", mode, modes).at(where)
+    return _overlaid(raw, modes[mode])
+
+
 def _overlaid(base: dict[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    """Lay ``over`` on ``base``: mappings merge, everything else is replaced."""
+    """Lay ``over`` on ``base``: mappings merge, but another data set or model, and everything else, replaces."""
     merged = dict(base)
     for name, value in over.items():
         below = merged.get(name)
-        both = isinstance(value, Mapping) and isinstance(below, Mapping)
-        merged[name] = _overlaid(dict(below), value) if both and isinstance(below, Mapping) else value
+        if isinstance(value, Mapping) and isinstance(below, Mapping):
+            other = name in MEMBERS and below.keys() != value.keys()
+            merged[name] = value if other else _overlaid(dict(below), value)
+        else:
+            merged[name] = value
     return merged
 
 

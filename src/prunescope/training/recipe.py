@@ -34,9 +34,12 @@ class Recipe(Config):
 
     With ``levels`` the stages run once for each sparsity, from the parent (one-shot) or, with ``cascade``, from the
     level before. With ``repeat`` they run again and again, and each round is a level.
+
+    ``against`` names the recipe whose networks are the dense reference, where that is not the one it comes from.
     """
 
     start: Annotated[str | None, Field(alias="from")] = None
+    against: str | None = None
     stages: tuple[Annotated[Stage, *STAGES.field()], ...]
     levels: tuple[Share, ...] = ()
     cascade: bool = False

@@ -11,7 +11,7 @@ from prunescope.reporting.charts.axis import Range, position, sparsity_axis
 from prunescope.reporting.charts.labels import FADE, Label
 from prunescope.reporting.charts.palette import BROKEN, Style
 from prunescope.reporting.charts.theme import Theme
-from prunescope.reporting.reading import Row
+from prunescope.reporting.reading import Reading, Row
 from prunescope.reporting.wording import measured
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ class Reference:
     low: float | None = None
     high: float | None = None
     dash: tuple[int, ...] = (1, 3)
+
+
+def dense_levels(reading: Reading, measure: str, quantity: str) -> list[Reference]:
+    """Return the dense networks as horizontal levels, one for each dense recipe."""
+    rows = reading.denses(measure, quantity)
+    return [Reference(reading.dense_name(row.recipe), row.number, row.low, row.high) for row in rows]
 
 
 @dataclass(frozen=True, kw_only=True)

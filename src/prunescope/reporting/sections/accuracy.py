@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prunescope.reporting.charts.chart import Chart
-from prunescope.reporting.charts.lines import Lines, Reference, draw
+from prunescope.reporting.charts.lines import Lines, dense_levels, draw
 from prunescope.reporting.reading import Reading, Row
 from prunescope.reporting.section import Figure, Section, Table, Told, by_recipe, figures, tabulate
 from prunescope.reporting.wording import capitalised, counted, listed, plain, told
 
+ACCURACY = ("accuracy", "accuracy")
 MOST_TOLD = 3
 TOLERANCE = 0.5  # points of accuracy, where the study promises nothing else
 
@@ -67,21 +68,21 @@ def sentence(reading: Reading, drops: Sequence[Row], limit: float) -> str:
     )
 
 
-def _accuracy_chart(reading: Reading, rows: Sequence[Row], dense: Row | None) -> Chart:
-    reference = [] if dense is None else [Reference("dense", dense.number, dense.low, dense.high)]
+def _accuracy_chart(reading: Reading, rows: Sequence[Row]) -> Chart:
     axis = "accuracy (%, symlog from 100)"
-    lines = Lines(rows=rows, styles=reading.styles, axis=axis, references=reference, whole=True)
+    lines = Lines(rows=rows, styles=reading.styles, axis=axis, references=dense_levels(reading, *ACCURACY), whole=True)
     return Chart(
         name="accuracy",
-        title=_accuracy_title(reading, rows, dense),
+        title=_accuracy_title(reading, rows),
         description="Accuracy against sparsity with 95 % bands, one line per recipe; dense networks dotted.",
         draw=lambda theme: draw(lines, theme),
         note="Symlog axes show distances up to 1 evenly and larger ones by their logarithm: small losses stay visible.",
     )
 
 
-def _accuracy_title(reading: Reading, rows: Sequence[Row], dense: Row | None) -> str:
+def _accuracy_title(reading: Reading, rows: Sequence[Row]) -> str:
     """Return accuracy where the first recipe still keeps its promises, and at its highest sparsity."""
+    dense = reading.dense(*ACCURACY, rows[0].recipe)
     own = [row for row in rows if row.recipe == rows[0].recipe]
     verdict = reading.material.verdict
     keeps = next((e.keeps for e in verdict.recipes if e.recipe == rows[0].recipe), None) if verdict else None
@@ -107,13 +108,13 @@ def _drop_chart(reading: Reading, rows: Sequence[Row], limit: float) -> Chart | 
     )
 
 
-def _table(reading: Reading, rows: Sequence[Row], drops: Sequence[Row], dense: Row | None) -> Table:
+def _table(reading: Reading, rows: Sequence[Row], drops: Sequence[Row]) -> Table:
     sizes = [reading.of("compression", quantity) for quantity in ("parameters", "multiply_adds")]
     bare = [[row._replace(floor=None) for row in part] for part in sizes]
     names = ("sparsity", "accuracy", "drop (points)", "parameters", "multiply-adds")
-    groups = by_recipe(rows, [rows, drops, *bare])
-    if dense is not None:
-        groups.insert(0, *by_recipe([dense], [[dense], reading.of("accuracy", "drop"), *bare]))
+    denses = reading.denses(*ACCURACY)
+    whole = by_recipe(denses, [denses, reading.of("accuracy", "drop"), *bare])
+    groups = whole + by_recipe(rows, [rows, drops, *bare])
     return tabulate("Accuracy and size (floor: the dense networks; dense against dense)", names, groups, wide=True)
 
 
@@ -122,9 +123,9 @@ def tell(reading: Reading) -> Told | None:
     rows, drops = reading.pruned("accuracy", "accuracy"), reading.pruned("accuracy", "drop")
     if not rows:
         return None
-    dense, limit = reading.dense("accuracy", "accuracy"), limit_of(reading)
-    charts: tuple[Figure, ...] = figures(_accuracy_chart(reading, rows, dense), _drop_chart(reading, drops, limit))
-    return Told(sentence=sentence(reading, drops, limit), parts=(*charts, _table(reading, rows, drops, dense)))
+    limit = limit_of(reading)
+    charts: tuple[Figure, ...] = figures(_accuracy_chart(reading, rows), _drop_chart(reading, drops, limit))
+    return Told(sentence=sentence(reading, drops, limit), parts=(*charts, _table(reading, rows, drops)))
 
 
 SECTION = Section(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from prunescope.reporting.charts.chart import Chart
-from prunescope.reporting.charts.lines import Lines, Reference, draw
+from prunescope.reporting.charts.lines import Lines, dense_levels, draw
 from prunescope.reporting.place import telling
 from prunescope.reporting.reading import Reading, Row
 from prunescope.reporting.section import Section, Table, Told, by_recipe, figures, floor_text, matching, tabulate
@@ -33,9 +33,8 @@ def sentence(error: Row, rise: Row | None) -> str:
 
 
 def _chart(reading: Reading, rows: Sequence[Row], rises: Sequence[Row]) -> Chart:
-    dense = reading.dense("calibration", ERROR)
-    references = [] if dense is None else [Reference("dense", dense.number, dense.low, dense.high)]
-    lines = Lines(rows=rows, styles=reading.styles, axis="calibration error (%, symlog)", references=references)
+    levels = dense_levels(reading, "calibration", ERROR)
+    lines = Lines(rows=rows, styles=reading.styles, axis="calibration error (%, symlog)", references=levels)
     first = min((row for row in rises if certain(row) == "rises"), key=lambda row: row.sparsity, default=None)
     return Chart(
         name="calibration",

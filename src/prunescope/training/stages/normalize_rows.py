@@ -6,10 +6,9 @@ import math
 from dataclasses import replace
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.patterns import Patterns, matching
 from prunescope.pruning import State
 from prunescope.training.stages.stage import STAGES, Context, Stage
-from prunescope.training.stages.targets import changeable
+from prunescope.training.stages.targets import Patterns, changeable, matching
 
 
 @STAGES.register("normalize_rows")

@@ -7,12 +7,11 @@ from typing import Annotated, Literal
 from pydantic import model_validator
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.patterns import Patterns
 from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Evidence, Mask, State, choose
 from prunescope.pruning.budget import Counts, Scope
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
-from prunescope.training.stages.targets import changeable
+from prunescope.training.stages.targets import Patterns, changeable
 
 
 @STAGES.register("prune")
