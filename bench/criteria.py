@@ -13,10 +13,12 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from prunescope.models import MODELS, build
-from prunescope.pruning import Mask, prunable
+from prunescope.pruning import Evidence, Mask, prunable
+from prunescope.pruning.channels import channels
+from prunescope.pruning.criteria import Pfp
 from prunescope.pruning.criteria.snip import loss_gradients
 from prunescope.pruning.layer_inputs import layer_of, masked_weights, visit_inputs
-from prunescope.pruning.sensitivity import sensitivities
+from prunescope.pruning.sensitivity import Over, sensitivities
 
 IMAGES, LOOPED = 128, 8
 REPEATS = 5
@@ -27,7 +29,7 @@ def rows() -> list[tuple[str, float, float]]:
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        return [_sipp_row(), _snip_row()]
+        return [_sipp_row(), _pfp_row(), _snip_row()]
     finally:
         torch.set_num_threads(before)
 
@@ -37,6 +39,17 @@ def _sipp_row() -> tuple[str, float, float]:
     mask = Mask.full(net)
     ours, few = _best(lambda: sensitivities(net, mask, images), lambda: looped_sensitivities(net, images[:LOOPED]))
     name = f"SiPP, ResNet-20, {IMAGES} images / image and filter loop (timed on {LOOPED}, scaled)"
+    return name, ours, few * IMAGES / LOOPED
+
+
+def _pfp_row() -> tuple[str, float, float]:
+    net, images, labels = _subject()
+    mask, found, evidence = Mask.full(net), channels(net), Evidence(images=images, labels=labels)
+    ours, few = _best(
+        lambda: Pfp().ranking(net, mask, found, evidence),
+        lambda: looped_sensitivities(net, images[:LOOPED], over="max"),
+    )
+    name = f"PFP, ResNet-20, {IMAGES} images / image and filter loop (timed on {LOOPED}, scaled)"
     return name, ours, few * IMAGES / LOOPED
 
 
@@ -52,8 +65,8 @@ def _snip_row() -> tuple[str, float, float]:
     return f"SNIP, ResNet-20, {IMAGES} images, one pass / one pass for each layer", ours, peer
 
 
-def looped_sensitivities(net: nn.Module, images: Tensor) -> dict[str, Tensor]:
-    """Return deterministic SiPP sensitivities by the definition: g of one image and filter at a time."""
+def looped_sensitivities(net: nn.Module, images: Tensor, over: Over = "mean") -> dict[str, Tensor]:
+    """Return sensitivities by the definition: g of one image and filter at a time, its mean or maximum over patches."""
     found = {name: torch.zeros_like(weight).flatten(1) for name, weight in prunable(net).items()}
 
     @torch.no_grad()
@@ -63,10 +76,14 @@ def looped_sensitivities(net: nn.Module, images: Tensor) -> dict[str, Tensor]:
             a = _patches(layer, image)
             for f, weight in enumerate(layer.weight.flatten(1)):
                 for part in (a.clamp(min=0), (-a).clamp(min=0)) if bool((a < 0).any()) else (a,):
-                    found[name][f] = torch.maximum(found[name][f], _shares(weight, part).mean(1))
+                    found[name][f] = torch.maximum(found[name][f], _over(_shares(weight, part), over))
 
     visit_inputs(net, {}, images, list(found), see)
     return found
+
+
+def _over(shares: Tensor, over: Over) -> Tensor:
+    return shares.mean(1) if over == "mean" else shares.amax(1)
 
 
 def _patches(layer: nn.Module, image: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.models import MODELS, build
 from prunescope.models.resnet import Subsample
 from prunescope.pruning import Mask, prune
-from prunescope.pruning.channels import Placed, channels, placed
+from prunescope.pruning.channels import channels
 
 
 def model(name, shape=(3, 32, 32), **options):
@@ -26,6 +26,7 @@ def test_chains_and_what_flattening_makes_of_a_channel():
     assert sizes(net) == {"conv1.weight": 6, "conv2.weight": 16, "fc1.weight": 120, "fc2.weight": 84}
     assert found.columns["fc1.weight"].tolist() == [6 + column // 16 for column in range(256)]
     assert found.columns["fc3.weight"].tolist() == found.rows["fc2.weight"].tolist() == list(range(142, 226))
+    assert found.groups["fc2.weight"].tolist() == list(range(142, 226))
     assert found.members("conv2.weight") == {"conv2.weight", "fc1.weight"}
     assert "conv1.weight" not in found.columns
     assert "fc3.weight" not in found.rows
@@ -38,22 +39,29 @@ def test_residual_sums_tie_their_layers(shortcut):
     heads += ["layer2.1.conv1", "layer2.2.conv1", "layer3.0.conv1", "layer3.0.conv2", "layer3.1.conv1"]
     told = sizes(net)
     assert [name.removesuffix(".weight") for name in told] == [*heads, "layer3.2.conv1"]
-    assert list(told.values()) == [4] * 4 + [8] * 4 + [16] * 4
+    inner = [4] * 3, [8] * 3, [16] * 3
+    streams = (4, 4, 8) if shortcut == "A" else (4, 8, 16)  # A hands 4 channels on to 8, and those to 16
+    assert list(told.values()) == [
+        *(streams[0], *inner[0], inner[1][0], streams[1]),
+        *(*inner[1][1:], inner[2][0], streams[2], *inner[2][1:]),
+    ]
     found = channels(net)
     writers = {"conv1.weight", *(f"layer1.{i}.conv2.weight" for i in range(3))}
     readers = {*(f"layer1.{i}.conv1.weight" for i in range(3)), "layer2.0.conv1.weight"}
-    shortcuts = {"layer2.0.shortcut.0.weight"} if shortcut == "B" else set()
-    assert found.members("conv1.weight") == writers | readers | shortcuts
+    if shortcut == "B":
+        assert found.members("conv1.weight") == writers | readers | {"layer2.0.shortcut.0.weight"}
+    else:
+        assert found.members("conv1.weight") > writers | readers | {"layer3.2.conv2.weight", "linear.weight"}
+        assert found.members("layer2.0.conv2.weight") > {"layer2.2.conv2.weight", "layer3.2.conv2.weight"}
+        assert found.rows["layer2.0.conv2.weight"][2:6].tolist() == found.rows["conv1.weight"].tolist()
+        assert found.rows["layer3.2.conv2.weight"][4:12].tolist() == found.rows["layer2.0.conv2.weight"].tolist()
 
 
 def test_concatenation_hands_channels_on_at_an_offset():
     net = model("densenet22", growth=2)
     found = channels(net)
-    assert found.columns["dense1.2.conv1.weight"].tolist() == [
-        *found.groups["conv1.weight"],
-        *found.groups["dense1.0.conv2.weight"],
-        *found.groups["dense1.1.conv2.weight"],
-    ]
+    names = ("conv1.weight", "dense1.0.conv2.weight", "dense1.1.conv2.weight")
+    assert found.columns["dense1.2.conv1.weight"].tolist() == torch.cat([found.groups[n] for n in names]).tolist()
     assert "dense1.2.conv1.weight" in found.members("conv1.weight")
 
 
@@ -164,12 +172,3 @@ def test_the_network_is_not_touched():
     assert flags == [m.training for m in net.modules()]
     assert not any(p.requires_grad for p in net.parameters())
     assert any(isinstance(m, Subsample) for m in net.modules())
-
-
-def test_placed_shortcuts_give_the_same():
-    block = nn.Sequential(Subsample(3, 8))
-    x = torch.randn(2, 3, 5, 7)
-    assert torch.equal(placed(nn.Sequential(Subsample(3, 8)))(x), block(x))
-    assert (
-        Placed(torch.tensor([1, -1]))(x).tolist() == torch.stack([x[:, 1, ::2, ::2], 0 * x[:, 0, ::2, ::2]], 1).tolist()
-    )

@@ -95,7 +95,7 @@ def test_exact_counts_of_filters_subset_purity_and_determinism(name, sparsity, s
     before = {key: value.clone() for key, value in residual.state_dict().items()}
     first = Mask.full(residual)
     counts = criterion.counts(residual, first)
-    assert sum(total for _, total in counts.values()) == 4 * 3 + 4 * 6 + 4 * 12
+    assert sum(total for _, total in counts.values()) == 3 * (3 + 6 + 12) + 12
     budget = Budget.of_total(counts, sparsity=min(sparsity, 0.6) if scope == "layer" else sparsity, scope=scope)
     some = choose(criterion, residual, first, budget, evidence)
     assert some == choose(criterion, residual, first, budget, evidence)

@@ -5,6 +5,7 @@ from prunescope.pruning.criteria import Magnitude, Random
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence, choose
 from prunescope.pruning.mask import Mask, prunable
 from prunescope.pruning.prune import prune
+from prunescope.pruning.shrink import shrink
 from prunescope.pruning.state import State
 
 __all__ = [
@@ -20,4 +21,5 @@ __all__ = [
     "prunable",
     "prune",
     "select_top",
+    "shrink",
 ]

@@ -1,37 +1,17 @@
-"""Channels: what a filter writes and other layers read, found through the dependency graph of torch-pruning."""
+"""Channels: what filters write and other layers read."""
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import torch
-import torch_pruning
 from torch import Tensor, nn
 
-from prunescope.core.errors import PrunescopeError
-from prunescope.models.resnet import Subsample
+from prunescope.pruning.dependency import removable
 from prunescope.pruning.mask import Mask, prunable
 
 NOBODY = -1  # the number of a row or column that belongs to no removable channel
-SIDES = (32, 28, 8, 16, 64, 224, *(side for side in range(1, 129) if side not in (32, 28, 8, 16, 64)))
-
-_TYPES = torch_pruning.ops.OPTYPE
-# What keeps channels apart and holds no weights of its own that mix them. "Elementwise" is whatever torch-pruning
-# does not know, so that shrinking compares outputs before it trusts it.
-_APART = {
-    _TYPES.BN,
-    _TYPES.PRELU,
-    _TYPES.IN,
-    _TYPES.CONCAT,
-    _TYPES.SPLIT,
-    _TYPES.SLICE,
-    _TYPES.RESHAPE,
-    _TYPES.ELEMENTWISE,
-    _TYPES.CUSTOMIZED,
-}
 
 
 @dataclass(frozen=True)
@@ -43,22 +23,20 @@ class Channels:
     one. It is written by rows (filters) of weights and read by columns of others.
 
     Args:
-        groups: the numbers of each set of channels, by the name of the first weight that writes them.
+        groups: the numbers of each set of channels that the same weights write and read, by the first weight that
+            writes them (and ``#2``, … where that is not the first such set).
         rows: by weight, the channel that each row writes, ``[outputs]``; -1 where it writes none.
         columns: by weight, the channel that each column reads, ``[inputs]``; -1 where it reads none.
     """
 
-    groups: Mapping[str, range]
+    groups: Mapping[str, Tensor]
     rows: Mapping[str, Tensor]
     columns: Mapping[str, Tensor]
 
     def members(self, group: str) -> set[str]:
         """Return the weights that write or read the channels of a group."""
         numbers = self.groups[group]
-        found = [
-            name for side in (self.rows, self.columns) for name in side if bool(_inside(side[name], numbers).any())
-        ]
-        return set(found)
+        return {n for side in (self.rows, self.columns) for n in side if bool(torch.isin(side[n], numbers).any())}
 
     def covered_by(self, mask: Mask) -> Channels:
         """Return the channels all of whose weights ``mask`` covers; the rest cannot be removed under it."""
@@ -67,52 +45,67 @@ class Channels:
 
     def alive(self, mask: Mask) -> Mask:
         """Return which channels of each group have any weight left that writes or reads them."""
-        written = {name: mask[name].flatten(1).any(1) for name in self.rows if name in mask}
-        read = {name: mask[name].transpose(0, 1).flatten(1).any(1) for name in self.columns if name in mask}
-        told = self._told("amax", ((self.rows, written), (self.columns, read)))
-        return Mask({name: flags.bool() for name, flags in told.items()})
+        read, written = self.read(mask), self.written(mask)
+        return Mask({name: flags | written[name] for name, flags in read.items()})
+
+    def written(self, mask: Mask) -> Mask:
+        """Return which channels of each group any weight is left to write."""
+        rows = {name: mask[name].flatten(1).any(1) for name in self.rows if name in mask}
+        return Mask({name: flags > 0 for name, flags in self._told("amax", self.rows, rows).items()})
+
+    def read(self, mask: Mask) -> Mask:
+        """Return which channels of each group any weight is left to read."""
+        columns = {name: mask[name].transpose(0, 1).flatten(1).any(1) for name in self.columns if name in mask}
+        return Mask({name: flags > 0 for name, flags in self.largest(columns).items()})
 
     def keep(self, mask: Mask, kept: Mask) -> Mask:
         """Return ``mask`` without the rows that write and the columns that read a channel that is not ``kept``."""
-        stays = torch.ones(self._total + 1, dtype=torch.bool)  # the last place is that of nobody
-        for name, numbers in self.groups.items():
-            stays[numbers.start : numbers.stop] = kept[name].cpu()
         tensors = dict(mask)
         for dimension, side in enumerate((self.rows, self.columns)):
-            for name in (name for name in side if name in mask):
-                shape = [1] * mask[name].ndim
-                shape[dimension] = -1
-                tensors[name] = tensors[name] & stays[side[name]].view(shape).to(mask[name].device)
+            for name, stays in self._spread(side, kept, others=True).items():
+                if name in mask:
+                    shape = [1] * mask[name].ndim
+                    shape[dimension] = -1
+                    tensors[name] = tensors[name] & stays.view(shape).to(mask[name].device)
         return Mask(tensors)
+
+    def of_columns(self, flags: Mask) -> dict[str, Tensor]:
+        """Return for each column, by weight, the flag of the channel that it reads; False where it reads none."""
+        return self._spread(self.columns, flags, others=False)
 
     def summed(self, rows: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return for each channel the sum of what is told of the rows that write it, ``[channels]`` by group."""
-        return self._told("sum", ((self.rows, rows),))
+        return self._told("sum", self.rows, rows)
 
     def largest(self, columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return for each channel the largest, at least 0, that is told of the columns that read it, by group."""
-        return self._told("amax", ((self.columns, columns),))
+        return self._told("amax", self.columns, columns)
 
     @property
     def _total(self) -> int:
-        return max((numbers.stop for numbers in self.groups.values()), default=0)
+        return 1 + max((int(numbers.max()) for numbers in self.rows.values()), default=NOBODY)
 
-    def _told(self, how: str, sides: Iterable[tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]) -> dict[str, Tensor]:
-        """Return what rows and columns tell of their channels, by group, in float64."""
-        found = torch.zeros(self._total + 1, dtype=torch.float64)
-        for numbers, told in sides:
-            for name, values in told.items():
-                places = numbers[name] % len(found)  # that of nobody is the last
-                found.scatter_reduce_(0, places, values.cpu().double(), how)
-        return {name: found[numbers.start : numbers.stop] for name, numbers in self.groups.items()}
+    def _told(self, how: str, side: Mapping[str, Tensor], told: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return what rows or columns tell of their channels, at least 0, by group, in float64."""
+        found = torch.zeros(self._total + 1, dtype=torch.float64)  # the last place is that of nobody
+        for name, values in told.items():
+            found.scatter_reduce_(0, side[name] % len(found), values.cpu().double(), how)
+        return {name: found[numbers] for name, numbers in self.groups.items()}
+
+    def _spread(self, side: Mapping[str, Tensor], flags: Mask, *, others: bool) -> dict[str, Tensor]:
+        """Return the flag of each row's or column's channel; ``others`` where it has none in ``groups``."""
+        found = torch.full((self._total + 1,), others)
+        for name, numbers in self.groups.items():
+            found[numbers] = flags[name].cpu()
+        return {name: found[numbers % len(found)] for name, numbers in side.items()}
 
 
 def channels(net: nn.Module) -> Channels:
     """Return the removable channels of a network; it is not changed.
 
     Left out are the outputs of the network itself, and channels that a layer mixes which cannot lose one alone
-    (grouped convolutions, layer and group norm, attention, recurrent layers). Zero channels that a
-    :class:`prunescope.models.resnet.Subsample` shortcut adds do not tie its input to its output.
+    (grouped convolutions, layer and group norm, attention, recurrent layers). A shortcut without weights ties the
+    channels that it hands on, also where :class:`prunescope.models.resnet.Subsample` puts zero channels beside them.
 
     Raises:
         PrunescopeError: for a network whose input nobody can guess, that cannot be traced, or that pads channels by
@@ -124,149 +117,33 @@ def channels(net: nn.Module) -> Channels:
         >>> net = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 9, 2))
         >>> found = channels(net)
         >>> found.groups, found.columns["3.weight"][:10].tolist()
-        ({'0.weight': range(0, 4)}, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+        ({'0.weight': tensor([0, 1, 2, 3])}, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
     """
     weights = prunable(net)
-    traced, graph = dependencies(net)
-    names = {module: f"{name}.weight" if name else "weight" for name, module in traced.named_modules()}
     rows = {name: torch.full((len(weight),), NOBODY) for name, weight in weights.items()}
     columns = {name: torch.full((weight.shape[1],), NOBODY) for name, weight in weights.items()}
-    order = list(weights)
-    found = sorted(
-        (group for group in graph.get_all_groups() if all(_keeps_apart(dep.target) for dep, _ in group.items)),
-        key=lambda group: min(order.index(name) for name, _ in _written(graph, group, names)),
-    )
-    groups: dict[str, range] = {}
     total = 0
-    for group in found:
-        written, read = list(_written(graph, group, names)), list(_read(graph, group, names))
-        if not read:
-            continue
-        numbers = range(total, total + len(group[0].idxs))
-        groups[min((name for name, _ in written), key=order.index)] = numbers
-        total = numbers.stop
-        for side, items in ((rows, written), (columns, read)):
-            for name, item in items:
-                side[name][item.idxs] = numbers.start + torch.tensor(item.root_idxs)
-    return Channels(groups, *({n: side for n, side in sides.items() if (side >= 0).any()} for sides in (rows, columns)))
+    for tied in removable(net)[1]:
+        for side, places in ((rows, tied.written), (columns, tied.read)):
+            for name, where, numbers in places:
+                side[name][where] = total + torch.tensor(numbers)
+        total += tied.size
+    sides = [{name: side for name, side in found.items() if (side >= 0).any()} for found in (rows, columns)]
+    return Channels(_alike(total, *sides), *sides)
 
 
-def dependencies(net: nn.Module) -> tuple[nn.Module, Any]:
-    """Return a copy of the network in evaluation mode and torch-pruning's dependency graph of it.
-
-    Raises:
-        PrunescopeError: see :func:`channels`.
-    """
-    traced = placed(copy.deepcopy(net)).eval().requires_grad_(True)
-    example = example_images(traced)
-    try:
-        with torch.enable_grad():
-            graph = torch_pruning.DependencyGraph().build_dependency(
-                traced, example, customized_pruners={Placed: _PlacedPruner()}, verbose=False
-            )
-    except Exception as error:  # whatever tracing stumbles over
-        told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
-        raise PrunescopeError("the network cannot be traced, so that its channels are not known", got=told) from None
-    for node in graph.module2node.values():
-        if any(getattr(node.grad_fn, "_saved_pad", ())[4:]):
-            raise PrunescopeError("this network pads channels, which ties them in a way nobody can tell", got=node.name)
-    return traced, graph
-
-
-@torch.no_grad()
-def example_images(net: nn.Module) -> Tensor:
-    """Return one empty image that the network takes: of a usual size, or as many numbers as its first layer.
-
-    Raises:
-        PrunescopeError: when there is none.
-    """
-    first = next(iter(prunable(net).values()))
-    spatial = first.ndim - 2
-    sides = SIDES if spatial else (0,)
-    for side in sides:
-        image = first.new_zeros(1, first.shape[1], *[side] * spatial)
-        try:
-            net(image)
-        except (RuntimeError, ValueError, TypeError, IndexError):
-            continue
-        return image
-    expected = f"[1, {first.shape[1]}, side, side] with a side up to {max(SIDES)}" if spatial else [1, first.shape[1]]
-    raise PrunescopeError("no image is known that this network takes", expected=expected, got=type(net).__name__)
-
-
-class Placed(nn.Module):
-    """A :class:`prunescope.models.resnet.Subsample` shortcut that can lose channels on either side.
-
-    Args:
-        sources: for each channel of the output the channel of the input that it shows, or -1 for zeros.
-    """
-
-    def __init__(self, sources: Tensor) -> None:
-        super().__init__()
-        self.sources: Tensor
-        self.register_buffer("sources", sources, persistent=False)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Return ``[n, len(sources), ⌈h/2⌉, ⌈w/2⌉]``."""
-        shown = (self.sources >= 0)[:, None, None]
-        return x[:, :, ::2, ::2][:, self.sources.clamp(min=0)] * shown
-
-
-class _PlacedPruner:
-    """How torch-pruning removes channels of :class:`Placed`: those of one side do not tie those of the other."""
-
-    pruning_dim = 1
-
-    def prune_in_channels(self, layer: Placed, idxs: list[int]) -> nn.Module:
-        gone = torch.isin(layer.sources, torch.tensor(idxs))
-        before = torch.tensor([int(index) for index in layer.sources])
-        shift = (torch.tensor(idxs)[None] < before[:, None]).sum(1)
-        layer.sources = torch.where(gone | (before < 0), -1, before - shift)
-        return layer
-
-    def prune_out_channels(self, layer: Placed, idxs: list[int]) -> nn.Module:
-        kept = torch.ones(len(layer.sources), dtype=torch.bool)
-        kept[idxs] = False
-        layer.sources = layer.sources[kept]
-        return layer
-
-    def get_in_channels(self, layer: Placed) -> None:
-        return None
-
-    def get_out_channels(self, layer: Placed) -> int:
-        return len(layer.sources)
-
-
-def placed(net: nn.Module) -> nn.Module:
-    """Replace, in place, every Subsample shortcut by the :class:`Placed` that gives the same, and return ``net``."""
-    for block in list(net.modules()):
-        for name, child in block.named_children():
-            if isinstance(child, Subsample):
-                setattr(block, name, Placed(child.sources()))
-    return net
-
-
-def _inside(numbers: Tensor, group: range) -> Tensor:
-    return (numbers >= group.start) & (numbers < group.stop)
-
-
-def _keeps_apart(node: Any) -> bool:
-    if node.type in (_TYPES.CONV, _TYPES.LINEAR):
-        return getattr(node.module, "groups", 1) == 1 and not getattr(node.module, "transposed", False)
-    return node.type in _APART or node.type == _TYPES.DEPTHWISE_CONV
-
-
-def _written(graph: Any, group: Any, names: Mapping[Any, str]) -> Iterator[tuple[str, Any]]:
-    """Yield the weights whose rows write the channels of a group, each with torch-pruning's item."""
-    for item in group.items:
-        node, acts = item.dep.target, graph.is_out_channel_pruning_fn(item.dep.handler)
-        if acts and node.type in (_TYPES.CONV, _TYPES.LINEAR, _TYPES.DEPTHWISE_CONV):
-            yield names[node.module], item
-
-
-def _read(graph: Any, group: Any, names: Mapping[Any, str]) -> Iterator[tuple[str, Any]]:
-    """Yield the weights whose columns read the channels of a group, each with torch-pruning's item."""
-    for item in group.items:
-        node, acts = item.dep.target, graph.is_in_channel_pruning_fn(item.dep.handler)
-        if acts and node.type in (_TYPES.CONV, _TYPES.LINEAR):
-            yield names[node.module], item
+def _alike(total: int, rows: Mapping[str, Tensor], columns: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the channels that the same weights write and read, by the first that writes them, in that order."""
+    if not total:
+        return {}
+    touched = torch.zeros(total + 1, len(rows) + len(columns), dtype=torch.bool)
+    for place, side in enumerate([*rows.values(), *columns.values()]):
+        touched[side, place] = True
+    patterns, group = torch.unique(touched[:total], dim=0, return_inverse=True)
+    groups: dict[str, Tensor] = {}
+    firsts = patterns[:, : len(rows)].int().argmax(1)
+    for pattern in sorted(range(len(patterns)), key=lambda p: (int(firsts[p]), int((group == p).int().argmax()))):
+        name = list(rows)[int(firsts[pattern])]
+        again = sum(other.partition("#")[0] == name for other in groups)
+        groups[f"{name}#{again + 1}" if again else name] = (group == pattern).nonzero().flatten()
+    return groups

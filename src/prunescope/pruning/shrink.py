@@ -1,0 +1,144 @@
+"""Shrink: a network whose filters are masked becomes a smaller one with the same outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.models.taps import evaluating
+from prunescope.pruning.channels import Channels, channels
+from prunescope.pruning.dependency import example_images, removable
+from prunescope.pruning.layer_inputs import layer_of
+from prunescope.pruning.mask import Mask
+
+TOLERANCE = 1e-5  # of the largest output
+PROBES = 4  # random images that outputs are compared on
+
+
+def shrink(net: nn.Module, mask: Mask) -> nn.Module:
+    """Return the network under ``mask`` without the channels that do nothing: smaller, with the same outputs.
+
+    The same in evaluation mode, where batch norm has fixed statistics.
+
+    A channel goes when no kept weight reads it, or when no kept weight writes it. The latter is the same for every
+    image (biases and batch norm make it some constant): the constant is added to the biases of the layers that read
+    it. Where that is not exact, because a convolution reads it beyond the edge, where it is 0, the channel stays. A
+    layer keeps at least one channel. Single weights that are masked stay as zeros: they make nothing smaller.
+
+    Args:
+        net: the network; it is not changed.
+        mask: of its weights.
+
+    Returns:
+        A new network on the same device. Its weights have other shapes, so that ``mask`` no longer fits.
+
+    Raises:
+        PrunescopeError: for outputs that differ by more than 1e-5 of the largest, and as
+            :func:`prunescope.pruning.channels.channels`.
+
+    Source: Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023 (torch-pruning).
+
+    Example:
+        >>> from prunescope.pruning import prune
+        >>> net = nn.Sequential(nn.Linear(4, 10), nn.ReLU(), nn.Linear(10, 2))
+        >>> shrink(net, prune(net, "filter_norm", sparsity=0.7))[2]
+        Linear(in_features=3, out_features=2, bias=True)
+    """
+    found = channels(net)
+    small, tied = removable(net)
+    mask.apply_(small)
+    images = _probes(small)
+    with torch.no_grad():
+        wanted = _outputs(small, images)
+        useless = _folded(small, mask, found, images)
+        gone = torch.cat([found.groups[name][flags] for name, flags in useless.items()])
+        stop = sum(group.size for group in tied)
+        for group in reversed(tied):
+            start = stop - group.size
+            inside = gone[(gone >= start) & (gone < stop)] - start
+            if len(inside):
+                group.remove(inside.tolist())
+            stop = start
+    _check(small, images, wanted)
+    learning = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
+    for name, parameter in small.named_parameters():
+        parameter.requires_grad_(learning.get(name, True))
+    return small.train(net.training)
+
+
+def _probes(net: nn.Module) -> Tensor:
+    example = example_images(net)
+    shape, generator = (PROBES, *example.shape[1:]), torch.Generator().manual_seed(0)
+    return torch.randn(shape, generator=generator).to(example)
+
+
+def _folded(net: nn.Module, mask: Mask, found: Channels, images: Tensor) -> dict[str, Tensor]:
+    """Add what is constant to the biases of its readers, in place; return which channels are not needed, by group."""
+    seen = _ranges(net, {name: layer_of(net, name) for name in found.columns}, images)
+    stuck = {n: (low != high) | (low != 0) & _pads(layer_of(net, n)) for n, (low, high) in seen.items()}
+    read, written = found.read(mask), found.written(mask)
+    useless, constant = {}, {}
+    for name, fixed in found.largest(stuck).items():
+        constant[name] = read[name] & ~written[name] & (fixed == 0)
+        useless[name] = ~read[name] | constant[name]
+        useless[name][0] &= not bool(useless[name].all())  # one stays
+        constant[name] &= useless[name]
+    for name, columns in found.of_columns(Mask(constant)).items():
+        _add_to_bias(layer_of(net, name), torch.where(columns.to(images.device), seen[name][0], 0.0))
+    return useless
+
+
+def _ranges(net: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
+    """Return the least and the largest that each input of a layer ever is, ``[inputs]``."""
+    found: dict[str, tuple[Tensor, Tensor]] = {}
+
+    def see(layer: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> None:
+        seen = inputs[0].movedim(-1 if isinstance(layer, nn.Linear) else 1, 0).flatten(1)
+        found[name] = seen.amin(1), seen.amax(1)
+
+    handles = [layer.register_forward_pre_hook(partial(see, name=name)) for name, layer in layers.items()]
+    net(images)
+    for handle in handles:
+        handle.remove()
+    return found
+
+
+def _pads(layer: nn.Module) -> bool:
+    """Return whether the layer reads zeros beyond the edge."""
+    if not isinstance(layer, nn.modules.conv._ConvNd) or layer.padding_mode != "zeros":
+        return False
+    return layer.padding != "valid" if isinstance(layer.padding, str) else any(layer.padding)
+
+
+def _add_to_bias(layer: nn.Module, inputs: Tensor) -> None:
+    """Add to the bias what the layer makes of inputs that are the same everywhere, ``[columns]``."""
+    if not bool(inputs.any()):
+        return
+    weight, before = layer.get_parameter("weight"), layer._parameters["bias"]
+    summed = weight.double().flatten(2).sum(2) if weight.ndim > 2 else weight.double()
+    extra = summed @ inputs.double()
+    layer.bias = nn.Parameter((extra if before is None else before + extra).to(weight))
+
+
+def _outputs(net: nn.Module, images: Tensor) -> Tensor:
+    outputs = net(images)
+    if not isinstance(outputs, Tensor):
+        raise PrunescopeError("the network does not return logits", expected="a tensor", got=type(outputs).__name__)
+    return outputs
+
+
+def _check(net: nn.Module, images: Tensor, wanted: Tensor) -> None:
+    try:
+        with evaluating(net), torch.no_grad():
+            error = float((_outputs(net, images) - wanted).abs().max())
+    except RuntimeError as broken:
+        told = str(broken).splitlines()[0][:200]
+        raise PrunescopeError("this network cannot lose channels: its parts no longer fit", got=told) from None
+    bound = TOLERANCE * max(1.0, float(wanted.abs().max()))
+    if not error <= bound:
+        told = "this network cannot lose channels: something in it mixes what looks apart"
+        raise PrunescopeError(told, expected=f"outputs within {bound:.1e}", got=f"{error:.1e}")
