@@ -5,7 +5,8 @@ from hypothesis import given
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.pruning import Budget, Mask
-from prunescope.pruning.budget import edges_for_nodes, nodes_for_edges, row_counts, select_rows
+from prunescope.pruning.budget import row_counts, select_rows
+from prunescope.pruning.parity import edges_for_nodes, nodes_for_edges, parity_budget
 
 # Acharyya et al. (UAI 2021): what equal numbers of parameters leave in their networks
 TEACHER_STUDENT = {500: [83, 166, 250, 333, 417], 100: [16, 33, 50, 66, 83]}
@@ -104,3 +105,13 @@ def test_a_global_budget_takes_the_same_share_of_every_layer(alive, remove):
 def test_a_layer_budget_is_taken_as_it_is():
     budget = Budget.of_total({"a": (500, 500), "b": (90, 100)}, sparsity=0.548, scope="layer")
     assert budget.shared_out({}) == {"a": 226, "b": 45}
+
+
+def test_the_published_nodes_are_the_budget_of_a_network():
+    shapes = {"1": (500, 784), "2": (500, 500)}
+    mask = Mask({name: torch.ones(shape, dtype=torch.bool) for name, shape in shapes.items()})
+    told = [parity_budget(mask, {"1": "2"}, sparsity=1 - p / 10).counts["1"] for p in range(1, 10)]
+    assert told == list(MNIST.values())
+    few = Mask({"1": mask["1"] & (torch.arange(500) < 200)[:, None], "2": mask["2"] & (torch.arange(500) < 200)})
+    with pytest.raises(PrunescopeError, match="more is pruned already"):
+        parity_budget(few, {"1": "2"}, sparsity=0.9)

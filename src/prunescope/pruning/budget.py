@@ -53,6 +53,11 @@ class Budget:
         sizes = _sizes(units, scope)
         return _feasible(sizes, {name: r - round(remove * r) for name, (r, _) in sizes.items()}, scope)
 
+    @staticmethod
+    def of_layers(units: Counts, kept: Mapping[str, int]) -> Budget:
+        """Keep as many units of each layer as ``kept`` says."""
+        return _feasible(units, dict(kept), "layer")
+
     @property
     def kept(self) -> int:
         """Survivors in all."""
@@ -158,53 +163,6 @@ def highest_of_rows(scores: Tensor, alive: Tensor, take: Tensor) -> Tensor:
     order = order.gather(1, alive_first)
     wanted = torch.arange(scores.shape[1], device=scores.device) < take[:, None]
     return torch.zeros_like(alive).scatter(1, order, wanted)
-
-
-def nodes_for_edges(edges: int, *, inputs: int, hidden: int, outputs: int) -> int:
-    r"""Return the nodes that cost as many weights as ``edges`` incoming edges kept of each of all ``hidden`` nodes.
-
-    $\lceil K (e + M) / (N + M) \rceil$ for N inputs, K hidden nodes and M outputs: edge pruning leaves K·e incoming
-    and all K·M outgoing weights, a node costs N + M.
-
-    Raises:
-        PrunescopeError: for edges outside [0, inputs], or a layer without units.
-
-    Source: Acharyya et al., Statistical Mechanical Analysis of Neural Network Pruning, UAI 2021.
-
-    Example:
-        >>> nodes_for_edges(78, inputs=784, hidden=500, outputs=500)
-        226
-    """
-    _checked_parity(edges, inputs, "edges", inputs, hidden, outputs)
-    return -(-hidden * (edges + outputs) // (inputs + outputs))
-
-
-def edges_for_nodes(nodes: int, *, inputs: int, hidden: int, outputs: int) -> int:
-    r"""Return the incoming edges of each hidden node that cost as many weights as ``nodes`` nodes kept whole.
-
-    $(k (N + M) - K M) / K$, halves rounded up; the inverse of :func:`nodes_for_edges` up to rounding.
-
-    Raises:
-        PrunescopeError: for nodes outside [1, hidden], a layer without units, and for so few nodes that the
-            outgoing weights of edge pruning alone cost more.
-
-    Source: Acharyya et al., Statistical Mechanical Analysis of Neural Network Pruning, UAI 2021.
-
-    Example:
-        >>> [edges_for_nodes(k, inputs=500, hidden=6, outputs=1) for k in (1, 2, 3)]
-        [83, 166, 250]
-    """
-    _checked_parity(nodes, hidden, "nodes", inputs, hidden, outputs)
-    spare = nodes * (inputs + outputs) - hidden * outputs
-    if spare < 0 or nodes < 1:
-        expected = f"at least {-(-hidden * outputs // (inputs + outputs))} nodes"
-        raise PrunescopeError("these nodes cost less than the outgoing weights alone", expected=expected, got=nodes)
-    return (2 * spare + hidden) // (2 * hidden)
-
-
-def _checked_parity(count: int, most: int, what: str, *sizes: int) -> None:
-    if min(sizes) < 1 or not 0 <= count <= most:
-        raise PrunescopeError(f"{what} out of range", expected=f"0 to {most}, layers with units", got=(count, *sizes))
 
 
 def _refuse_nan(scores: Mapping[str, Tensor]) -> None:

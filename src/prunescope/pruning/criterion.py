@@ -14,6 +14,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.core.registry import Member, Registry
 from prunescope.pruning.budget import WHOLE, Budget
 from prunescope.pruning.mask import Mask
+from prunescope.pruning.statistic import Statistic
 
 Unit = Literal["weight", "filter", "node"]
 
@@ -22,12 +23,14 @@ Unit = Literal["weight", "filter", "node"]
 class Evidence:
     """What a criterion may look at besides the network: a seed, and a sample of images with labels.
 
-    ``images`` are what the network takes (normalised float), ``labels`` int64.
+    ``images`` are what the network takes (normalised float), ``labels`` int64; ``stored`` is the criterion's statistic
+    where it was computed before.
     """
 
     seed: int = 0
     images: Tensor | None = None
     labels: Tensor | None = None
+    stored: Mapping[str, Tensor] | None = None
 
     def generator(self) -> torch.Generator:
         """Return a fresh generator at this seed."""
@@ -38,6 +41,10 @@ class Evidence:
         if self.images is None or self.labels is None:
             raise PrunescopeError("this criterion looks at data", expected="data=(images, labels)", got="none")
         return self.images, self.labels
+
+    def of(self, statistic: Statistic, net: nn.Module, mask: Mask) -> Mapping[str, Tensor]:
+        """Return a statistic of the network under ``mask``: the stored one, or from the sample."""
+        return statistic(net, mask, *self.sample()) if self.stored is None else self.stored
 
 
 class Criterion(Member, ABC):
@@ -52,6 +59,11 @@ class Criterion(Member, ABC):
     def counts(self, net: nn.Module, mask: Mask) -> dict[str, tuple[int, int]]:
         """Return ``{tensor: (alive, total)}`` in this criterion's unit: what its budget counts."""
         return mask.counts()
+
+    @property
+    def statistic(self) -> Statistic | None:
+        """What it takes from data whatever the budget; None for a criterion that needs the images themselves."""
+        return None
 
     def meets(self, counts: Mapping[str, int], budget: Budget) -> bool:
         """Return whether these survivors, counted in this criterion's unit, are what the budget asks for."""

@@ -128,7 +128,7 @@ class NodeCriterion(Criterion):
         Raises:
             PrunescopeError: for a budget that empties a layer.
         """
-        if self.needs_data:
+        if self.needs_data and evidence.stored is None:
             evidence.sample()
         hidden = self.hidden(net, mask)
         nodes = alive_nodes(mask, hidden)

@@ -20,6 +20,7 @@ from prunescope.pruning.layer_inputs import (
 )
 from prunescope.pruning.mask import Mask
 
+CUT = 1e-6  # directions of the inputs this much smaller than the largest are the rounding of float32 activations
 Pairs = Iterator[tuple[Tensor, Tensor]]
 Weights = Mapping[str, Tensor]
 
@@ -29,9 +30,10 @@ def refit(weight: Tensor, kept: Tensor, inputs: Tensor, outputs: Tensor) -> Tens
 
     For each row h with kept entries S: $w_{h,S} + \delta$ with
     $\delta = \arg\min \lVert y_h - X_S (w_{h,S} + \delta) \rVert^2$, the shortest δ where several are best; no
-    intercept. With $y_h = X w_h$ this is the fusing of pruned edges, $\delta = \arg\min \lVert X_S \delta - X_{\bar S}
-    w_{h,\bar S} \rVert^2$, and for the layer after pruned nodes it equals the fusing of nodes,
-    $U_S + \sum_j \alpha_j U_j$ with $\alpha_j = \arg\min \lVert A_S \alpha - A_j \rVert^2$.
+    intercept, and no use of directions of X below 1e-6 of the largest, which are rounding. With $y_h = X w_h$ this is
+    the fusing of pruned edges, $\delta = \arg\min \lVert X_S \delta - X_{\bar S} w_{h,\bar S} \rVert^2$, and for the
+    layer after pruned nodes it equals the fusing of nodes, $U_S + \sum_j \alpha_j U_j$ with
+    $\alpha_j = \arg\min \lVert A_S \alpha - A_j \rVert^2$.
 
     Args:
         weight: ``[rows, entries]``, before pruning.
@@ -59,7 +61,7 @@ def refit(weight: Tensor, kept: Tensor, inputs: Tensor, outputs: Tensor) -> Tens
     for index, pattern in enumerate(patterns):
         entries, rows = pattern.nonzero().flatten(), (group == index).nonzero().flatten()
         if 0 < len(entries) < len(pattern):
-            delta = torch.linalg.lstsq(x[:, entries], missing[:, rows], driver="gelsy").solution
+            delta = torch.linalg.lstsq(x[:, entries], missing[:, rows], rcond=CUT, driver="gelsy").solution
             fitted[rows[:, None], entries] += delta.T
     return fitted
 
@@ -76,7 +78,7 @@ def compressed(pairs: Pairs) -> tuple[Tensor, Tensor]:
         pending.append(torch.cat([x.double(), y.double()], dim=1))
         if sum(map(len, pending)) > 4 * pending[0].shape[1]:
             pending = [torch.linalg.qr(torch.cat(pending), mode="r").R]
-    triangle = torch.linalg.qr(torch.cat(pending), mode="r").R
+    triangle = torch.linalg.qr(torch.cat(pending), mode="r").R[:width]  # what follows no change of weights reaches
     return triangle[:, :width], triangle[:, width:]
 
 

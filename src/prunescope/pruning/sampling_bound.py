@@ -10,6 +10,7 @@ from prunescope.core.errors import PrunescopeError
 
 Array = NDArray[np.float64]
 
+C, DELTA = 3.0, 1e-16  # the published constants
 NOTHING = 1e-30  # an α below this is 0: no half with any response comes near
 
 

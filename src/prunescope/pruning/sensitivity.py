@@ -19,6 +19,7 @@ from prunescope.pruning.layer_inputs import (
     visit_inputs,
 )
 from prunescope.pruning.mask import Mask
+from prunescope.pruning.statistic import STATISTICS, Statistic
 
 Over = Literal["mean", "max"]
 CACHED, BLOCK = 2**17, 2**10  # products that fit the cache at once, and how long their rows are
@@ -134,3 +135,21 @@ def sensitivities(
     wanted = list(weights if names is None else names)
     visit_inputs(net, weights, images, wanted, see)
     return {name: found[name] for name in wanted}
+
+
+@STATISTICS.register("sensitivities")
+class Sensitivities(Statistic):
+    """The sensitivities of all weights, and the number of patches of each layer.
+
+    Attributes:
+        over: what is taken over patches, ``mean`` or ``max``.
+    """
+
+    over: Over = "mean"
+
+    def __call__(self, net: nn.Module, mask: Mask, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return ``NAME`` in the shape of the weight and ``NAME/positions``."""
+        tensors: dict[str, Tensor] = {}
+        for name, (values, positions) in sensitivities(net, mask, images, self.over).items():
+            tensors |= {name: values, f"{name}/positions": torch.tensor(positions)}
+        return tensors

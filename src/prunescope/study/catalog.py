@@ -14,6 +14,7 @@ from prunescope.measures import MEASURES, Card
 from prunescope.measures.inference import INFERENCES
 from prunescope.models import MODELS
 from prunescope.pruning import CRITERIA
+from prunescope.pruning.kernels import KERNELS
 from prunescope.study.study import load_study, preset_names
 from prunescope.training import OBJECTIVES, STAGES
 from prunescope.training.learning_rate import LEARNING_RATES
@@ -21,6 +22,7 @@ from prunescope.training.optimizers import OPTIMIZERS
 
 FAMILIES: Mapping[str, Registry[Any]] = {
     "criteria": CRITERIA,
+    "kernels": KERNELS,
     "measures": MEASURES,
     "inferences": INFERENCES,
     "models": MODELS,

@@ -24,7 +24,7 @@ class Node:
         spec: the complete specification as JSON, compared when an artefact is reused.
         payload: plain data the work reads; never part of the key.
         inputs: keys by role.
-        artefact: kind of what the node leaves: ``data``, ``state``, ``measure``, or a kind of inference.
+        artefact: kind of what the node leaves: ``data``, ``state``, ``sampled``, ``measure``, or a kind of inference.
         gpu: share of a GPU that it wants where there are GPUs; never part of the key.
         siblings: shared by nodes that differ only in the network and can be performed at once; empty for others.
         members: the siblings that this node stands for, see :func:`gathered`; it leaves nothing of its own.

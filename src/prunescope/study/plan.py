@@ -9,7 +9,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.study.measuring import Cell, Graph, Measured
 from prunescope.study.node import Node, make_node
 from prunescope.study.study import Study
-from prunescope.training import Level, Rewind, Stage, Train
+from prunescope.training import Level, Prune, Reweight, Rewind, Sampled, Stage, Train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,8 +62,7 @@ class _Planner:
 
     def _expand(self, name: str) -> None:
         recipe = self.study.recipes[name]
-        before = self.levels[recipe.start][-1].sparsity if recipe.start else 0.0
-        levels = self.levels[name] = recipe.expand(before)
+        levels = self.levels[name] = recipe.expand(self.levels[recipe.start][-1].sparsity if recipe.start else 0.0)
         for seed in self.study.seeds:
             initial = self._init_node(seed)
             start = self.ends[recipe.start, seed] if recipe.start else initial
@@ -88,6 +87,10 @@ class _Planner:
             inputs["data"] = self.graph.data
         if isinstance(stage, Rewind) and stage.to == "weights":
             inputs["early"] = self._early(recipe, seed, stage)
+        if isinstance(stage, Reweight):
+            inputs["whole"] = str(self.graph.nodes[state].inputs["state"])  # what the pruning before it acted on
+        if isinstance(stage, Prune) and stage.sampled is not None:
+            inputs["sampled"] = self._sampled(stage.sampled, state)
         return self.graph.add(stage.member_name, stage, inputs, siblings)
 
     def _early(self, recipe: str, seed: int, rewind: Rewind) -> str:
@@ -100,6 +103,11 @@ class _Planner:
         return self.graph.add(
             "train", first.model_copy(update={"stop": rewind.at}), {"state": start, "data": self.graph.data}
         )
+
+    def _sampled(self, sampled: Sampled, state: str) -> str:
+        inputs = {"state": state, "data": self.graph.data}
+        identity, complete = sampled.canonical(), sampled.canonical(complete=True)
+        return self.graph.enter(make_node("sampled", identity, complete, inputs, artefact="sampled"))
 
     def _measured(self, recipe: str) -> Iterable[Measured]:
         """Yield what is measured of a recipe: level by level, and over its levels unless it is its own reference."""

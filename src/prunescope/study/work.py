@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import time
 import traceback
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -20,7 +21,7 @@ from prunescope.study.artefacts import SPLIT_SEED, History, Place, build_network
 from prunescope.study.node import Node
 from prunescope.study.shown import infer, measure
 from prunescope.study.store import Artefact, Store
-from prunescope.training import STAGES, Context, Epoch
+from prunescope.training import STAGES, Context, Epoch, Sampled
 
 CHECKPOINT_SECONDS = 20.0
 
@@ -108,14 +109,10 @@ def _begun(node: Node, place: Place) -> tuple[State, Context, Callable[[State], 
     lived = before.content["history"]
     partial = place.store.load_partial(node.key)
     history: History = json.loads(partial[1].pop("history")) if partial else []
-    context = Context(
-        build=lambda: build_network(blueprint, state.seed),
-        split=lambda name: place.splits(str(node.inputs["data"]))[name],
-        normalization=Normalization(**blueprint["normalization"]),
-        early=read_state(place.store, str(node.inputs["early"]))[0] if "early" in node.inputs else None,
+    context = replace(
+        _context(node, place, state, blueprint),
         resume=State.from_tensors(*partial) if partial else None,
         callbacks=(_recorder(history), _saver(place.store, node.key, history)),
-        rule=blueprint.get("rule", {}),
     )
 
     def ended(reached: State) -> Artefact:
@@ -131,11 +128,37 @@ def _labelled(history: History, kind: str, lived: History, reached: State) -> Hi
     return [{**place, **entry} for entry in history or [{"sparsity": reached.mask.sparsity}]]
 
 
+def _sampled(node: Node, place: Place) -> Artefact:
+    state, blueprint = read_state(place.store, str(node.inputs["state"]))
+    found = Sampled(**node.payload)(state, _context(node, place, state, blueprint))
+    return Artefact(tensors=dict(found), content={})
+
+
+def _context(node: Node, place: Place, state: State, blueprint: Mapping[str, Any]) -> Context:
+    """Return what a stage may use besides the state: what the node's other inputs hold."""
+    others = {role: str(node.inputs[role]) for role in ("early", "whole", "sampled") if role in node.inputs}
+    states = {role: read_state(place.store, key)[0] for role, key in others.items() if role != "sampled"}
+    return Context(
+        build=lambda seed=None: build_network(blueprint, state.seed if seed is None else seed),
+        split=lambda name: place.splits(str(node.inputs["data"]))[name],
+        normalization=Normalization(**blueprint["normalization"]),
+        early=states.get("early"),
+        whole=states.get("whole"),
+        sampled=place.store.read("sampled", others["sampled"]).tensors if "sampled" in others else None,
+        rule=blueprint.get("rule", {}),
+    )
+
+
 def compute(node: Node, place: Place) -> Artefact:
     """Return the artefact of a node; its inputs must be in the store."""
     if node.kind in INFERENCES.names():
         return infer(node, place)
-    kinds: dict[str, Callable[[Node, Place], Artefact]] = {"data": _data, "init": _init, "measure": measure}
+    kinds: dict[str, Callable[[Node, Place], Artefact]] = {
+        "data": _data,
+        "init": _init,
+        "measure": measure,
+        "sampled": _sampled,
+    }
     if node.kind not in kinds:
         return _stages([node], place)[0]
     return kinds[node.kind](node, place)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Annotated, Any
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_serializer, field_validator, model_validator
 
 from prunescope.core.config import Config, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
-from prunescope.training.stages import STAGES, Share, Stage, Train
+from prunescope.training.grids import Way, grid
+from prunescope.training.stages import STAGES, Prune, Reweight, Share, Stage, Train
 
 DENSE = "dense"
 
@@ -33,7 +34,9 @@ class Recipe(Config):
     """What happens to a network: ``from`` another recipe's end, ``stages``, once, by level, or repeated.
 
     With ``levels`` the stages run once for each sparsity, from the parent (one-shot) or, with ``cascade``, from the
-    level before. With ``repeat`` they run again and again, and each round is a level.
+    level before. A level may be a list: its last sparsity is the level, and a cascade only prunes to the earlier ones
+    on the way there. The name of a grid stands for its levels. With ``repeat`` the stages run again and again, and each
+    round is a level.
 
     ``against`` names the recipe whose networks are the dense reference, where that is not the one it comes from.
     """
@@ -41,10 +44,22 @@ class Recipe(Config):
     start: Annotated[str | None, Field(alias="from")] = None
     against: str | None = None
     stages: tuple[Annotated[Stage, *STAGES.field()], ...]
-    levels: tuple[Share, ...] = ()
+    levels: tuple[Annotated[tuple[Share, ...], Field(min_length=1)], ...] = ()
     cascade: bool = False
     repeat: Annotated[int, Field(ge=1)] = 1
     about: str = ""
+
+    @field_validator("levels", mode="before")
+    @classmethod
+    def _each_with_its_way(cls, value: object) -> object:
+        levels = grid(value) if isinstance(value, str) else value
+        if not isinstance(levels, Sequence):
+            return levels
+        return [way if isinstance(way, Sequence) else (way,) for way in levels]
+
+    @field_serializer("levels")
+    def _as_written(self, levels: tuple[Way, ...]) -> list[float | list[float]]:
+        return [list(way) if len(way) > 1 else way[0] for way in levels]
 
     @model_validator(mode="after")
     def _coherent(self) -> Recipe:
@@ -55,8 +70,11 @@ class Recipe(Config):
             raise PrunescopeError(
                 "levels belong to a prune stage without an amount", got=f"{len(self.levels)} levels, {open_amounts}"
             )
-        if any(a >= b for a, b in pairwise(self.levels)):
+        if any(a >= b for a, b in pairwise(sparsity for way in self.levels for sparsity in way)):
             raise PrunescopeError("levels must rise", got=list(self.levels))
+        for before, stage in pairwise((None, *self.stages)):
+            if isinstance(stage, Reweight) and not isinstance(before, Prune):
+                raise PrunescopeError("reweight comes right after prune", got=before and before.member_name)
         return self
 
     @property
@@ -69,12 +87,12 @@ class Recipe(Config):
         if self.levels:
             return tuple(
                 Level(
-                    label=f"{sparsity:g}",
-                    sparsity=sparsity,
-                    stages=tuple(stage.at_level(sparsity) for stage in self.stages),
+                    label=f"{way[-1]:g}",
+                    sparsity=way[-1],
+                    stages=self._along(way),
                     after=index - 1 if self.cascade and index else None,
                 )
-                for index, sparsity in enumerate(self.levels)
+                for index, way in enumerate(self.levels)
             )
         rounds: list[Level] = []
         sparsity = parent_sparsity
@@ -84,6 +102,12 @@ class Recipe(Config):
             label = f"round {index + 1}" if self.repeat > 1 else (f"{sparsity:g}" if self.prunes else DENSE)
             rounds.append(Level(label=label, sparsity=sparsity, stages=self.stages, after=index - 1 if index else None))
         return tuple(rounds)
+
+    def _along(self, way: Way) -> tuple[Stage, ...]:
+        """Return the stages that lead to a level: only compression on the way, everything at its end."""
+        compress = [stage for stage in self.stages if isinstance(stage, (Prune, Reweight))]
+        steps = [stage.at_level(sparsity) for sparsity in way[:-1] for stage in compress] if self.cascade else []
+        return (*steps, *(stage.at_level(way[-1]) for stage in self.stages))
 
 
 def parse_recipes(raw: Mapping[str, Any], where: str) -> dict[str, Recipe]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -14,8 +13,9 @@ from prunescope.pruning import dpp
 from prunescope.pruning.budget import Budget, row_counts
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
 from prunescope.pruning.kernels import KERNELS, Kernel, Rbf
-from prunescope.pruning.layer_inputs import column_rows, layer_of, masked_weights, second_moments
+from prunescope.pruning.layer_inputs import masked_weights
 from prunescope.pruning.mask import Mask
+from prunescope.pruning.moments import InputMoments
 
 ENTRIES = 2**23  # entries of the kernels that are drawn from together
 
@@ -41,13 +41,16 @@ class DppEdge(Criterion):
 
     kernel: Annotated[Kernel, *KERNELS.field()] = Rbf()
 
+    @property
+    def statistic(self) -> InputMoments:
+        """Moments of what the edges multiply."""
+        return InputMoments()
+
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the edges drawn."""
-        images, _ = evidence.sample()
         counts = budget.shared_out(mask.counts())
-        weights = masked_weights(net, mask)
+        weights, moments = masked_weights(net, mask), evidence.of(self.statistic, net, mask)
         cut = [name for name, (alive, _) in mask.counts().items() if counts[name] < alive]
-        moments = second_moments(net, mask, images, {name: partial(column_rows, layer_of(net, name)) for name in cut})
         rng = np.random.default_rng(evidence.seed)
         chosen = dict(mask)
         for name in cut:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
 import numpy as np
@@ -16,8 +15,8 @@ from prunescope.pruning.budget import Budget
 from prunescope.pruning.criterion import CRITERIA, Evidence
 from prunescope.pruning.hidden import NodeCriterion
 from prunescope.pruning.kernels import KERNELS, Kernel, Rbf
-from prunescope.pruning.layer_inputs import masked_weights, second_moments
 from prunescope.pruning.mask import Mask
+from prunescope.pruning.moments import NodeMoments
 
 
 @CRITERIA.register("dpp_node")
@@ -44,23 +43,21 @@ class DppNode(NodeCriterion):
     kernel: Annotated[Kernel, *KERNELS.field()] = Rbf()
     pre_activation: bool = False
 
+    @property
+    def statistic(self) -> NodeMoments:
+        """Moments of the nodes."""
+        return NodeMoments(pre_activation=self.pre_activation)
+
     def survivors(
         self, net: nn.Module, mask: Mask, hidden: Mapping[str, str], nodes: Mask, budget: Budget, evidence: Evidence
     ) -> Mask:
         """Return the nodes drawn."""
-        images, _ = evidence.sample()
-        weights = masked_weights(net, mask)
-        seen = {name: name if self.pre_activation else after for name, after in hidden.items()}
-        features: dict[str, Callable[[Tensor], Tensor]] = {
-            at: partial(_activations, weight=weights[name] if self.pre_activation else None)
-            for name, at in seen.items()
-        }
-        moments = second_moments(net, mask, images, features)
+        moments = evidence.of(self.statistic, net, mask)
         rng = np.random.default_rng(evidence.seed)
         drawn = {}
         for name, alive in nodes.items():
             try:
-                drawn[name] = self._draw(moments[seen[name]], alive, budget.counts[name], rng)
+                drawn[name] = self._draw(moments[name], alive, budget.counts[name], rng)
             except PrunescopeError as error:
                 raise error.at(name) from None
         return Mask(drawn)
@@ -71,9 +68,3 @@ class DppNode(NodeCriterion):
             return alive
         chosen = dpp.sample(self.kernel(moments[places][:, places]), count, seed=rng)[0]
         return torch.zeros_like(alive).index_fill(0, places[torch.from_numpy(chosen)], True)
-
-
-def _activations(inputs: Tensor, weight: Tensor | None) -> Tensor:
-    """Return H ``[rows, nodes]``: the input of the next layer, or that of this layer times its weight."""
-    rows = inputs.flatten(0, -2)
-    return rows if weight is None else rows @ weight.T

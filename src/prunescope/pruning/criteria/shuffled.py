@@ -14,6 +14,7 @@ from prunescope.pruning.budget import Budget
 from prunescope.pruning.criteria.magnitude import Magnitude
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
 from prunescope.pruning.mask import Mask
+from prunescope.pruning.statistic import Statistic
 
 
 def shuffled(kept: Tensor, alive: Tensor, generator: torch.Generator) -> Tensor:
@@ -54,6 +55,11 @@ class Shuffled(Criterion):
     def needs_data(self) -> bool:  # type: ignore[override]  # here it depends on an option
         """Whether the shuffled criterion looks at data."""
         return self.of.needs_data
+
+    @property
+    def statistic(self) -> Statistic | None:
+        """What the shuffled criterion takes from data."""
+        return self.of.statistic
 
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the other criterion's mask, shuffled inside each layer."""

@@ -8,8 +8,8 @@ from torch import nn
 
 from prunescope.pruning.budget import Budget, select_top
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
-from prunescope.pruning.mask import Mask
-from prunescope.pruning.sensitivity import sensitivities
+from prunescope.pruning.mask import Mask, prunable
+from prunescope.pruning.sensitivity import Sensitivities
 
 
 @CRITERIA.register("sipp")
@@ -30,8 +30,12 @@ class Sipp(Criterion):
 
     needs_data: ClassVar[bool] = True
 
+    @property
+    def statistic(self) -> Sensitivities:
+        """Sensitivities, their mean over patches."""
+        return Sensitivities()
+
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the mask of the most sensitive weights."""
-        images, _ = evidence.sample()
-        found = sensitivities(net, mask, images)
-        return select_top({name: values for name, (values, _) in found.items()}, mask, budget)
+        found = evidence.of(self.statistic, net, mask)
+        return select_top({name: found[name] for name in prunable(net) if name in mask}, mask, budget)

@@ -15,10 +15,8 @@ from prunescope.pruning.budget import WHOLE, Budget, highest_of_rows, select_top
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
 from prunescope.pruning.layer_inputs import masked_weights
 from prunescope.pruning.mask import Mask
-from prunescope.pruning.sampling_bound import allocate, sampling_error
-from prunescope.pruning.sensitivity import Sensitivity, sensitivities
-
-C, DELTA = 3.0, 1e-16  # the published constants of the bound
+from prunescope.pruning.sampling_bound import DELTA, C, allocate, sampling_error
+from prunescope.pruning.sensitivity import Sensitivities, Sensitivity
 
 
 @CRITERIA.register("sipp_random")
@@ -46,14 +44,18 @@ class SippRandom(Criterion):
 
     hybrid: bool = False
 
+    @property
+    def statistic(self) -> Sensitivities:
+        """Sensitivities, their maximum over patches."""
+        return Sensitivities(over="max")
+
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the weights that were hit."""
-        images, _ = evidence.sample()
-        found, weights = sensitivities(net, mask, images, over="max"), masked_weights(net, mask)
-        halves = {name: _halves(weights[name], found[name]) for name in found}
+        found, weights = evidence.of(self.statistic, net, mask), masked_weights(net, mask)
+        halves = {n: _halves(w, Sensitivity(found[n], int(found[f"{n}/positions"]))) for n, w in weights.items()}
         generator = evidence.generator()
         scores: dict[str, Tensor] = {}
-        for names in [list(found)] if budget.scope == "global" else [[name] for name in found]:
+        for names in [list(halves)] if budget.scope == "global" else [[name] for name in halves]:
             count = budget.counts[WHOLE if budget.scope == "global" else names[0]]
             for name, take in zip(names, _allocated([halves[name] for name in names], count), strict=True):
                 positive, negative = self._chosen(halves[name], take, generator).chunk(2)

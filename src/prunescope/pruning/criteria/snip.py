@@ -16,6 +16,7 @@ from prunescope.pruning.budget import Budget, select_top
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
 from prunescope.pruning.layer_inputs import BATCH, checked_images, masked_weights
 from prunescope.pruning.mask import Mask
+from prunescope.pruning.statistic import STATISTICS, Statistic
 
 
 def loss_gradients(net: nn.Module, weights: Mapping[str, Tensor], images: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -51,6 +52,15 @@ def _checked_labels(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
     return labels.to(images.device, torch.int64)
 
 
+@STATISTICS.register("loss_gradients")
+class LossGradients(Statistic):
+    """The gradient of the mean cross-entropy with respect to the masked weights, in evaluation mode."""
+
+    def __call__(self, net: nn.Module, mask: Mask, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Return the gradients by name."""
+        return loss_gradients(net, masked_weights(net, mask), images, labels)
+
+
 @CRITERIA.register("snip")
 class Snip(Criterion):
     r"""Keep the weights with the largest connection sensitivity, the loss gradient times the weight.
@@ -65,8 +75,12 @@ class Snip(Criterion):
 
     needs_data: ClassVar[bool] = True
 
+    @property
+    def statistic(self) -> LossGradients:
+        """Gradients of the loss."""
+        return LossGradients()
+
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the mask of the most sensitive weights."""
-        weights = masked_weights(net, mask)
-        gradients = loss_gradients(net, weights, *evidence.sample())
+        weights, gradients = masked_weights(net, mask), evidence.of(self.statistic, net, mask)
         return select_top({name: (w * gradients[name]).abs() for name, w in weights.items()}, mask, budget)

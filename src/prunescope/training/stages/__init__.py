@@ -7,8 +7,11 @@ from prunescope.training.stages.online import Online
 from prunescope.training.stages.prune import Prune
 from prunescope.training.stages.recalibrate import Recalibrate
 from prunescope.training.stages.regrow import Regrow, Regrowth, regrowth
+from prunescope.training.stages.reinitialize import Reinitialize
 from prunescope.training.stages.reset_optimizer import ResetOptimizer
+from prunescope.training.stages.reweight import Reweight
 from prunescope.training.stages.rewind import Rewind
+from prunescope.training.stages.sampled import Sampled
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
 from prunescope.training.stages.train import Train
 from prunescope.training.stages.unfreeze import Unfreeze
@@ -24,8 +27,11 @@ __all__ = [
     "Recalibrate",
     "Regrow",
     "Regrowth",
+    "Reinitialize",
     "ResetOptimizer",
+    "Reweight",
     "Rewind",
+    "Sampled",
     "Share",
     "Stage",
     "Train",

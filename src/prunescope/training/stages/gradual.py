@@ -143,7 +143,7 @@ class Gradual(Stage):
 
         def thin(step: int, net: nn.Module, mask: Mask) -> Mask:
             part = Mask({name: mask[name] for name in start})
-            evidence = gather(self.criterion, seeds[step], context)
+            evidence = gather(self.criterion, net, context, seed=seeds[step], network=state.seed)
             return Mask({**mask, **choose(self.criterion, net, part, budgets[step], evidence)})
 
         return {step: partial(thin, step) for step in steps}

@@ -5,11 +5,15 @@ from __future__ import annotations
 from typing import Annotated, Literal
 
 from pydantic import model_validator
+from torch import nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Evidence, Mask, State, choose
 from prunescope.pruning.budget import Counts, Scope
+from prunescope.pruning.hidden import NodeCriterion
+from prunescope.pruning.parity import parity_budget
+from prunescope.training.stages.sampled import Sampled, SampleSize, validation_sample
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
 from prunescope.training.stages.targets import Patterns, changeable
 
@@ -28,6 +32,10 @@ class Prune(Stage):
         of: what ``remove`` is a share of, the ``remaining`` weights or the ``total``.
         scope: ``global`` ranks all weights together, ``layer`` each tensor by itself.
         ignore: patterns of layers or tensors.
+        sample: images of the validation part that a criterion looks at; by the published rule when left out, see
+            :func:`prunescope.pruning.sample.sample_size`, and at most half of them.
+        parity: of a criterion that removes nodes: ``sparsity`` is that of incoming edges, and as many nodes stay as
+            cost the weights that edges would leave, see :func:`prunescope.pruning.parity.parity_budget`.
     """
 
     criterion: Annotated[Criterion, *CRITERIA.field()]
@@ -36,17 +44,27 @@ class Prune(Stage):
     of: Literal["remaining", "total"] = "remaining"
     scope: Scope = "global"
     ignore: Patterns = ()
+    sample: SampleSize = None
+    parity: bool = False
 
     @model_validator(mode="after")
     def _one_amount(self) -> Prune:
         if self.sparsity is not None and self.remove is not None:
             raise PrunescopeError("two amounts to prune", expected="sparsity or remove", got="both")
+        if self.parity and (self.remove is not None or not isinstance(self.criterion, NodeCriterion)):
+            raise PrunescopeError("parity is of nodes with a sparsity of edges", got=self.criterion.member_name)
         return self
 
     @property
     def needs_data(self) -> bool:
-        """Whether the criterion looks at images."""
-        return self.criterion.needs_data
+        """Whether the criterion looks at the images themselves."""
+        return self.criterion.needs_data and self.sampled is None
+
+    @property
+    def sampled(self) -> Sampled | None:
+        """What the criterion takes from data whatever the amount."""
+        statistic = self.criterion.statistic
+        return None if statistic is None else Sampled(statistic=statistic, sample=self.sample, ignore=self.ignore)
 
     @property
     def prunes(self) -> bool:
@@ -69,18 +87,23 @@ class Prune(Stage):
     def __call__(self, state: State, context: Context) -> State:
         """Return the state under the chosen mask."""
         seed = derived_seed(state.seed, "prune", self.criterion.member_name)
-        evidence = gather(self.criterion, seed, context)
         net = state.load_into(context.build())
-        if evidence.images is not None:
-            net.to(evidence.images.device)
+        if context.sampled is None:
+            evidence = gather(self.criterion, net, context, seed=seed, network=state.seed, size=self.sample)
+        else:
+            evidence = Evidence(seed=seed, stored=context.sampled)
         part = changeable(state, self.ignore, "prune")
+        chosen = choose(self.criterion, net, part, self._budget(net, part), evidence)
+        return state.with_mask(Mask({**state.mask, **{name: kept.cpu() for name, kept in chosen.items()}}))
+
+    def _budget(self, net: nn.Module, part: Mask) -> Budget:
+        """Return how many of what the criterion counts survive in the part of the network that may change."""
+        if self.parity and isinstance(self.criterion, NodeCriterion):
+            return parity_budget(part, self.criterion.hidden(net, part), sparsity=self.sparsity_after(0))
         counts = self.criterion.counts(net, part)
         if self.remove is not None and self.of == "remaining":
-            budget = Budget.of_remaining(counts, remove=self.remove, scope=self.scope)
-        else:
-            budget = Budget.of_total(counts, sparsity=self.sparsity_after(pruned_share(counts)), scope=self.scope)
-        chosen = choose(self.criterion, net, part, budget, evidence)
-        return state.with_mask(Mask({**state.mask, **{name: kept.cpu() for name, kept in chosen.items()}}))
+            return Budget.of_remaining(counts, remove=self.remove, scope=self.scope)
+        return Budget.of_total(counts, sparsity=self.sparsity_after(pruned_share(counts)), scope=self.scope)
 
 
 def pruned_share(counts: Counts) -> float:
@@ -88,9 +111,11 @@ def pruned_share(counts: Counts) -> float:
     return 1 - sum(alive for alive, _ in counts.values()) / sum(total for _, total in counts.values())
 
 
-def gather(criterion: Criterion, seed: int, context: Context) -> Evidence:
-    """Return what a criterion may look at: images only if it asks for them."""
+def gather(
+    criterion: Criterion, net: nn.Module, context: Context, *, seed: int, network: int, size: int | None = None
+) -> Evidence:
+    """Return what a criterion may look at: images only if it asks for them, drawn with the seed of the ``network``."""
     if not criterion.needs_data:
         return Evidence(seed=seed)
-    sample = context.split("validation")
-    return Evidence(seed=seed, images=context.normalization(sample.images), labels=sample.labels)
+    images, labels = validation_sample(net, context, size, network)
+    return Evidence(seed=seed, images=images, labels=labels)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Protocol
 
 from pydantic import Field
-from torch import nn
+from torch import Tensor, nn
 
 from prunescope.core.registry import Member, Registry
 from prunescope.data import Dataset, Normalization
@@ -16,6 +16,13 @@ from prunescope.pruning import State
 from prunescope.training.loop import Callback
 
 Share = Annotated[float, Field(ge=0, lt=1)]
+
+
+class Build(Protocol):
+    """Returns the network at its initial weights: those of its own seed, or of another."""
+
+    def __call__(self, seed: int | None = None) -> nn.Module:
+        """Return the network."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,15 +34,19 @@ class Context:
         split: returns ``train`` or ``validation`` images on the device.
         normalization: of network inputs.
         early: the state a Rewind returns to.
+        whole: the state before the last pruning, which a Reweight compares with.
+        sampled: what :attr:`Prune.sampled` asked for, where it was computed before.
         resume: a state saved inside this stage, to go on from.
         callbacks: called after each epoch of training.
         rule: how the labels came about, where that is known, see :meth:`prunescope.data.Source.rule`.
     """
 
-    build: Callable[[], nn.Module]
+    build: Build
     split: Callable[[str], Dataset]
     normalization: Normalization
     early: State | None = None
+    whole: State | None = None
+    sampled: Mapping[str, Tensor] | None = None
     resume: State | None = None
     callbacks: Sequence[Callback] = field(default_factory=tuple)
     rule: Mapping[str, Any] = field(default_factory=dict)
