@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from prunescope.core.config import Config
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.patterns import Patterns
+from prunescope.training.stages.targets import Patterns
 from prunescope.pruning import State
 from prunescope.pruning.sample import drawn, sample_size
 from prunescope.pruning.statistic import STATISTICS, Statistic
