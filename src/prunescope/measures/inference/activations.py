@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
 
@@ -44,19 +45,23 @@ class Activations(Inference):
         Raises:
             PrunescopeError: for a layer that is not there, with the nearest names.
         """
-        kept: dict[str, list[Tensor]] = {}
+        kept: dict[str, Tensor] = {}
+        drawn: dict[str, NDArray[np.int64]] = {}
         for start, inputs in seen.batches():
             names = list(kept) or _layers(seen.net, inputs[:1], self.layers)
             for name, values in activations(seen.net, inputs, names).items():
-                rows = as_matrix(values, space=self.space)
+                rows = torch.as_tensor(as_matrix(values, space=self.space))
                 positions = len(rows) // len(inputs)
-                drawn = self._drawn(len(seen.images) * positions)
-                first, last = np.searchsorted(drawn, [start * positions, (start + len(inputs)) * positions])
-                wanted = torch.from_numpy(drawn[first:last] - start * positions).to(seen.device)
-                kept.setdefault(name, []).append(torch.as_tensor(rows)[wanted].float().cpu())
-        return {name: torch.cat(parts) for name, parts in kept.items()}
+                if name not in drawn:
+                    drawn[name] = self._drawn(len(seen.images) * positions)
+                    # whole from the start: small parts kept between large ones that are freed would scatter the memory
+                    kept[name] = torch.empty(len(drawn[name]), rows.shape[1])
+                first, last = np.searchsorted(drawn[name], [start * positions, (start + len(inputs)) * positions])
+                wanted = torch.from_numpy(drawn[name][first:last] - start * positions).to(seen.device)
+                kept[name][first:last] = rows[wanted]
+        return kept
 
-    def _drawn(self, total: int) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    def _drawn(self, total: int) -> NDArray[np.int64]:
         """Return the ascending indices of the rows that are kept; they depend on their number and the seed alone."""
         if total <= self.rows:
             return np.arange(total)
