@@ -35,6 +35,13 @@ def activations(logits):
     return {"hidden": torch.relu(logits @ mixtures), "head": logits}
 
 
+def probes(logits):
+    """Three probes: the second class of the network, its answer on half of the examples, and its answer."""
+    second, first = logits.argsort(dim=1)[:, -2:].T if logits.shape[1] > 1 else logits.new_zeros(2, len(logits)).long()
+    half = torch.where(logits.sum(dim=1) > 0, first, second)
+    return {name: votes.to(torch.int16) for name, votes in (("input", second), ("middle", half), ("logits", first))}
+
+
 def images(count):
     return torch.randint(256, (count, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
@@ -43,6 +50,8 @@ def images(count):
 EVIDENCE = {
     "logits": lambda logits, labels: {"logits": logits, "labels": labels},
     "activations": lambda logits, labels: activations(logits),
+    "latents": lambda logits, labels: {"latents": activations(logits)["hidden"]},
+    "probes": lambda logits, labels: probes(logits),
 }
 
 

@@ -136,9 +136,13 @@ def reordered(synthetic, whole, *, networks=None, examples=None, classes=None, s
     def change(subject):
         logits = scale * subject.logits[list(examples)][:, list(classes)]
         labels = place[subject.labels[list(examples)]]
-        activations = {name: rows[list(examples)] for name, rows in subject.activations.items()}
+        other = {
+            kind: {name: rows[list(examples)] for name, rows in subject.evidence(kind).items()}
+            for kind in ("activations", "latents", "probes")
+        }
+        other["probes"] = {name: place[votes.long()].to(votes.dtype) for name, votes in other["probes"].items()}
         return replace(
-            synthetic.changed(subject, logits={"logits": logits, "labels": labels}, activations=activations),
+            synthetic.changed(subject, logits={"logits": logits, "labels": labels}, **other),
             classes=tuple(subject.classes[c] for c in classes),
         )
 

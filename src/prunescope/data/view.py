@@ -81,12 +81,16 @@ class View(Config):
         if self.split not in splits:
             raise unknown_name("split", self.split, splits).at(self.name)
         data = splits[self.split]
+        return data if self.subset is None else data.take(self.positions(data, seed))
+
+    def positions(self, data: Dataset, seed: int) -> torch.Tensor:
+        """Return the index in its split of each example of this view; arguments and refusals as :meth:`select`."""
         if self.subset is None:
-            return data
+            return torch.arange(len(data), device=data.labels.device)
         if self.subset > len(data):
             raise PrunescopeError("subset too large", expected=f"≤ {len(data)}", got=self.subset, where=self.name)
         chosen = stratified_subset(data.strata, self.subset, seed)
-        return data.take(torch.from_numpy(chosen).to(data.labels.device))
+        return torch.from_numpy(chosen).to(data.labels.device)
 
 
 def stratified_subset(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:

@@ -17,13 +17,17 @@ from prunescope.measures.compression import Compression, Counts, compression
 from prunescope.measures.excess_error import excess_error
 from prunescope.measures.history import History
 from prunescope.measures.multiply_adds import multiply_adds
+from prunescope.measures.neighbours import Neighbours, knn_predictions, nearest_neighbours
 from prunescope.measures.noise_similarity import noise_similarity
 from prunescope.measures.pie import Pie, dense_floor, pie
+from prunescope.measures.prediction_depth import PredictionDepth, prediction_depth
 from prunescope.measures.promise import DEFAULT_BUDGET, Promise, parse_budget
 from prunescope.measures.prune_potential import prune_potential
+from prunescope.measures.q_score import QScore, Quality, latent_quality, q_score
 from prunescope.measures.representation import Cca, Cka, Nbs, Pwcca, Svcca, layer_values
 from prunescope.measures.subject import Curve, Pair, Populations, Subject, stacked_predictions
 from prunescope.measures.table import COLUMNS, tidy
+from prunescope.measures.umap import Umap, embed, purity
 from prunescope.measures.verdict import Cell, RecipeVerdict, Verdict, judge
 from prunescope.measures.votes import Modal, modal_labels
 
@@ -46,32 +50,44 @@ __all__ = [
     "Measurement",
     "Modal",
     "Nbs",
+    "Neighbours",
     "Pair",
     "Pie",
     "Populations",
+    "PredictionDepth",
     "Promise",
     "Pwcca",
+    "QScore",
+    "Quality",
     "Quantity",
     "RecipeVerdict",
     "Subject",
     "Svcca",
+    "Umap",
     "Value",
     "Verdict",
     "backward_selection",
     "backward_selection_in_rounds",
     "compression",
     "dense_floor",
+    "embed",
     "excess_error",
     "expected_calibration_error",
     "judge",
     "keep_pixels",
+    "knn_predictions",
+    "latent_quality",
     "layer_values",
     "modal_labels",
     "multiply_adds",
+    "nearest_neighbours",
     "noise_similarity",
     "parse_budget",
     "pie",
+    "prediction_depth",
     "prune_potential",
+    "purity",
+    "q_score",
     "recalls",
     "separate_agreement",
     "separate_losses",

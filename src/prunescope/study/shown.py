@@ -35,6 +35,7 @@ def infer(node: Node, place: Place) -> Artefact:
             device=place.device,
             change=None if shift is None else lambda part, first: apply_shift(shift, part, seed=0, first_index=first),
             split=lambda name: splits[name],
+            origin=(view.split, view.positions(splits[view.split], SPLIT_SEED)),
         )
     )
     about = {name: blueprint[name] for name in ("classes", "image_shape", "normalization")}

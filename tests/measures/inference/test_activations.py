@@ -33,6 +33,7 @@ def seen(net, images, batch=500, change=None):
         device=torch.device("cpu"),
         change=change,
         split=lambda name: None,
+        origin=("test", torch.arange(len(images))),
         batch=batch,
     )
 

@@ -2,6 +2,8 @@
 
 from prunescope.measures.inference.activations import Activations
 from prunescope.measures.inference.inference import INFERENCES, Inference, Seen
+from prunescope.measures.inference.latents import Latents
 from prunescope.measures.inference.logits import Logits
+from prunescope.measures.inference.probes import Probes
 
-__all__ = ["INFERENCES", "Activations", "Inference", "Logits", "Seen"]
+__all__ = ["INFERENCES", "Activations", "Inference", "Latents", "Logits", "Probes", "Seen"]

@@ -25,6 +25,7 @@ class Seen:
         device: where the network runs.
         change: the view's shift, called with a uint8 batch and the index of its first image; None without one.
         split: returns a split of the data as it is, such as ``train``.
+        origin: the split that the images come from, and the index in it of each image ``[n]``.
         batch: images at once.
     """
 
@@ -35,6 +36,7 @@ class Seen:
     device: torch.device
     change: Callable[[Tensor, int], Tensor] | None = None
     split: Callable[[str], Dataset]
+    origin: tuple[str, Tensor]
     batch: int = 500
 
     def batches(self) -> Iterator[tuple[int, Tensor]]:

@@ -1,0 +1,102 @@
+"""Scores of examples, told for forgotten examples against the others and for dense against pruned networks."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.core.statistics import bootstrap_interval
+from prunescope.measures.card import Value
+from prunescope.measures.subject import Populations, Subject
+from prunescope.measures.votes import modal_labels
+
+Array = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+PIE, NOT_PIE = "PIE", "not PIE"
+
+
+class Separation(NamedTuple):
+    """Chance that a flagged example scores higher than another, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
+
+
+def separation(scores: ArrayLike, flags: ArrayLike) -> Separation:
+    r"""Return the area under the ROC curve of ``scores`` as a sign of ``flags``: ½ where they tell nothing.
+
+    $\mathrm{AUC} = P(s_+ > s_-) + \tfrac12 P(s_+ = s_-)$ over a flagged and another example; the interval is that of
+    DeLong on the logit scale, which stays inside (0, 1).
+
+    Args:
+        scores: ``[examples]``.
+        flags: bool ``[examples]``.
+
+    Raises:
+        PrunescopeError: when all or none are flagged.
+
+    Source: DeLong, DeLong and Clarke-Pearson, Biometrics 44 (1988).
+
+    Example:
+        >>> separation([1.0, 2.0, 3.0, 4.0], [False, True, False, True]).value
+        0.75
+    """
+    s, flagged = np.asarray(scores, dtype=np.float64), np.asarray(flags, dtype=bool)
+    m, n = int(flagged.sum()), int((~flagged).sum())
+    if not m or not n:
+        raise PrunescopeError("a separation needs flagged examples and others", got=f"{m} flagged, {n} others")
+    ranks = stats.rankdata(s)
+    above = (ranks[flagged] - stats.rankdata(s[flagged])) / n
+    below = 1 - (ranks[~flagged] - stats.rankdata(s[~flagged])) / m
+    value = float(above.mean())
+    variance = sum(float(part.var(ddof=1)) / len(part) for part in (above, below) if len(part) > 1)
+    inside = min(max(value, 0.5 / (m * n)), 1 - 0.5 / (m * n))
+    half = 1.959964 * np.sqrt(max(variance, 1 / (12 * m * n))) / (inside * (1 - inside))
+    low, high = (1 / (1 + np.exp(-(np.log(inside / (1 - inside)) + side * half))) for side in (-1, 1))
+    return Separation(value, min(float(low), value), max(float(high), value))
+
+
+def forgotten(shown: Populations) -> Flags:
+    """Return which examples are pruning-identified exemplars, ties broken by summed probability as in ``pie``."""
+    sides = [
+        modal_labels(votes, _summed(subjects))
+        for votes, subjects in zip(shown.predictions, (shown.dense, shown.pruned), strict=True)
+    ]
+    return np.asarray(sides[0].label != sides[1].label)
+
+
+def _summed(subjects: tuple[Subject, ...]) -> Array:
+    return np.asarray(np.sum([subject.probabilities.numpy() for subject in subjects], axis=0))
+
+
+def group_means(quantity: str, table: ArrayLike, flags: Flags) -> list[Value]:
+    """Return the mean score over networks and examples: of all, of the flagged and of the others, where there are any.
+
+    Args:
+        quantity: name of the values.
+        table: scores ``[networks, examples]``.
+        flags: bool ``[examples]``.
+    """
+    scores, values = np.asarray(table, dtype=np.float64), []
+    for item, part in (("", np.ones_like(flags)), (PIE, flags), (NOT_PIE, ~flags)):
+        if part.any():
+            chosen = scores[:, part]
+            low, high = bootstrap_interval(chosen)
+            mean = float(chosen.mean())
+            ends = (min(low, mean), max(high, mean))
+            values.append(Value.of(quantity, mean, int(part.sum()), interval=ends, item=item))
+    return values
+
+
+def separated(quantity: str, table: ArrayLike, flags: Flags) -> list[Value]:
+    """Return how well the mean score over networks tells flagged examples from the others, if there are both."""
+    if flags.all() or not flags.any():
+        return []
+    found = separation(np.asarray(table, dtype=np.float64).mean(axis=0), flags)
+    return [Value.of(quantity, found.value, len(flags), interval=(found.low, found.high))]

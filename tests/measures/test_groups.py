@@ -1,0 +1,43 @@
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from prunescope.core.errors import PrunescopeError
+from prunescope.measures.groups import group_means, separated, separation
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_area_is_that_of_scikit_learn_with_ties(seed):
+    rng = np.random.default_rng(seed)
+    scores, flags = rng.integers(5, size=80), rng.random(80) < 0.3
+    found = separation(scores, flags)
+    assert found.value == pytest.approx(roc_auc_score(flags, scores))
+    assert 0 < found.low <= found.value <= found.high < 1
+
+
+@pytest.mark.parametrize(("scores", "value"), [([1, 1, 2, 2], 1.0), ([2, 2, 1, 1], 0.0), ([1, 1, 1, 1], 0.5)])
+def test_perfect_and_empty_signs_have_an_interval_too(scores, value):
+    found = separation(scores, [False, False, True, True])
+    assert found.value == value
+    assert found.high - found.low > 0.1
+
+
+def test_the_interval_covers_the_truth():
+    rng, hits = np.random.default_rng(0), 0
+    for _ in range(200):
+        flags = np.arange(120) < 30
+        found = separation(rng.normal(size=120) + flags, flags)
+        hits += found.low <= 0.7602 <= found.high  # Φ(1/√2)
+    assert 180 <= hits <= 198
+
+
+def test_a_separation_needs_both_sides():
+    with pytest.raises(PrunescopeError, match="flagged examples and others"):
+        separation([1.0, 2.0], [True, True])
+    assert separated("auc", [[1.0, 2.0]], np.array([False, False])) == []
+
+
+def test_means_of_groups_by_hand():
+    values = group_means("s", [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], np.array([True, False, False]))
+    assert {v.item: (v.value, v.n) for v in values} == {"": (2.0, 3), "PIE": (2.0, 1), "not PIE": (2.0, 2)}
+    assert [v.item for v in group_means("s", [[1.0]], np.array([False]))] == ["", "not PIE"]
