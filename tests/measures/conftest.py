@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from prunescope.data import Normalization
-from prunescope.measures import Curve, Populations, Subject
+from prunescope.measures import Curve, Populations, Recipes, Subject
 from prunescope.pruning import State, prune
 
 SHAPE = (1, 8, 8)
@@ -137,6 +137,8 @@ def shown(scope, whole):
     """Return what a measure of this scope is shown, cut from whole populations."""
     if scope == "populations":
         return whole
+    if scope == "recipes":
+        return Recipes(populations={"whole": whole, "swapped": replace(whole, dense=whole.pruned, pruned=whole.dense)})
     unpruned = replace(whole, pruned=whole.dense)
     return Curve(sparsities=(0.0, 0.5), views={"test": (unpruned, whole)})
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from prunescope.measures import MEASURES, Card, Curve, Measure, Populations, Quantity, tidy
+from prunescope.measures import MEASURES, Card, Curve, Measure, Populations, Quantity, Recipes, tidy
 
 SIZES = {
     "few": {"networks": 4, "examples": 60},
@@ -177,7 +177,7 @@ def test_claimed_invariances_hold_for_values_and_floors(name, claim, measured, s
 
 def test_every_kind_of_scope_can_be_shown(synthetic):
     whole = synthetic.populations()
-    kinds = {"populations": Populations, "curve": Curve}
+    kinds = {"populations": Populations, "curve": Curve, "recipes": Recipes}
     assert all(isinstance(synthetic.shown(scope, whole), kind) for scope, kind in kinds.items())
     assert {MEASURES.get(name).card.scope for name in MEASURES.names()} <= set(kinds)
     assert all(math.isfinite(s) for s in synthetic.shown("curve", whole).sparsities)

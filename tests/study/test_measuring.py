@@ -82,3 +82,19 @@ def test_levels_and_views_are_part_of_a_curves_identity():
 
     assert curve() == curve(name="other")
     assert curve() != curve(views=["test"])
+
+
+def test_recipes_are_compared_at_every_sparsity_that_several_of_them_have(tmp_path):
+    pruned = STUDY["recipes"]["magnitude"]
+    random = {**pruned, "levels": [0.9, 0.95], "stages": [{"prune": "random"}]}
+    study = STUDY | {"recipes": STUDY["recipes"] | {"random": random}, "measures": ["pie", "overlap"]}
+    study["views"] = ["test"]
+    compared = [item for item in plan_study(load_study(study)).measured if item.measure == "overlap"]
+    assert [(item.recipe, item.level, item.view) for item in compared] == [(None, "0.9", "test")]
+    assert run(study, store=tmp_path / "store", on="inline").complete
+    table = results(study, store=tmp_path / "store")
+    rows = table[table.measure == "overlap"]
+    assert rows.recipe.isna().all()
+    assert "magnitude × random" in set(rows["item"])
+    single = STUDY | {"measures": ["overlap"]}
+    assert not [item for item in plan_study(load_study(single)).measured if item.measure == "overlap"]

@@ -19,13 +19,14 @@ from prunescope.measures.history import History
 from prunescope.measures.multiply_adds import multiply_adds
 from prunescope.measures.neighbours import Neighbours, knn_predictions, nearest_neighbours
 from prunescope.measures.noise_similarity import noise_similarity
+from prunescope.measures.overlap import Overlap, common_and_unique, jaccard
 from prunescope.measures.pie import Pie, dense_floor, pie
 from prunescope.measures.prediction_depth import PredictionDepth, prediction_depth
 from prunescope.measures.promise import DEFAULT_BUDGET, Promise, parse_budget
 from prunescope.measures.prune_potential import prune_potential
 from prunescope.measures.q_score import QScore, Quality, latent_quality, q_score
 from prunescope.measures.representation import Cca, Cka, Nbs, Pwcca, Svcca, layer_values
-from prunescope.measures.subject import Curve, Pair, Populations, Subject, stacked_predictions
+from prunescope.measures.subject import Curve, Pair, Populations, Recipes, Subject, stacked_predictions
 from prunescope.measures.table import COLUMNS, tidy
 from prunescope.measures.umap import Umap, embed, purity
 from prunescope.measures.verdict import Cell, RecipeVerdict, Verdict, judge
@@ -51,6 +52,7 @@ __all__ = [
     "Modal",
     "Nbs",
     "Neighbours",
+    "Overlap",
     "Pair",
     "Pie",
     "Populations",
@@ -61,6 +63,7 @@ __all__ = [
     "Quality",
     "Quantity",
     "RecipeVerdict",
+    "Recipes",
     "Subject",
     "Svcca",
     "Umap",
@@ -68,11 +71,13 @@ __all__ = [
     "Verdict",
     "backward_selection",
     "backward_selection_in_rounds",
+    "common_and_unique",
     "compression",
     "dense_floor",
     "embed",
     "excess_error",
     "expected_calibration_error",
+    "jaccard",
     "judge",
     "keep_pixels",
     "knn_predictions",

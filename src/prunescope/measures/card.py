@@ -16,7 +16,7 @@ from prunescope.core.registry import Member, Registry
 from prunescope.data import View
 from prunescope.measures.inference import INFERENCES, Inference
 
-Scope = Literal["populations", "curve"]
+Scope = Literal["populations", "curve", "recipes"]
 Better = Literal["higher", "lower", "neither"]
 
 
@@ -165,7 +165,7 @@ class Measure(Member, ABC):
 
     @abstractmethod
     def __call__(self, shown: Any) -> Measurement:
-        """Measure what the card's scope names: Populations or a Curve."""
+        """Measure what the card's scope names: Populations, a Curve or Recipes."""
 
 
 MEASURES: Registry[Measure] = Registry("measures")

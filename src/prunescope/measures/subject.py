@@ -1,4 +1,4 @@
-"""What a measure is shown: two populations of networks, or a curve of levels."""
+"""What a measure is shown: two populations of networks, a curve of levels, or several recipes."""
 
 from __future__ import annotations
 
@@ -176,6 +176,18 @@ class Curve:
         for view, levels in self.views.items():
             if len(levels) != len(self.sparsities):
                 raise PrunescopeError("levels are missing", expected=len(self.sparsities), got=len(levels), where=view)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipes:
+    """The populations of several recipes at one sparsity on one view, by name of the recipe."""
+
+    populations: Mapping[str, Populations]
+
+    def __post_init__(self) -> None:
+        """Refuse fewer than two recipes."""
+        if len(self.populations) < 2:
+            raise PrunescopeError("recipes are compared with each other", expected="≥ 2", got=len(self.populations))
 
 
 def stacked_predictions(subjects: tuple[Subject, ...]) -> NDArray[np.int64]:

@@ -112,7 +112,8 @@ def judge(rows: Iterable[Row], promises: Sequence[Promise]) -> Verdict:
 
     A cell is one promise at one level: "kept" when the whole interval is within the limit, "broken" when all of it
     is beyond, "unsure" between, and "unmeasured", with the reason, when a view that the promise speaks of has no
-    value there. Equality keeps a promise. A value without interval is taken as exact. Rows without level are no cells.
+    value there. Equality keeps a promise. A value without interval is taken as exact. Rows without level
+    or without recipe are no cells.
 
     Raises:
         PrunescopeError: for no promise, NaN in a row, or a level with two sparsities.
@@ -127,7 +128,7 @@ def judge(rows: Iterable[Row], promises: Sequence[Promise]) -> Verdict:
         raise PrunescopeError("a verdict needs at least one promise", got=0)
     known = [_checked_row(row) for row in rows]
     views = {row["view"] for row in known if row.get("view") is not None}
-    recipes = dict.fromkeys(row["recipe"] for row in known if row.get("level") is not None)
+    recipes = dict.fromkeys(row["recipe"] for row in known if row.get("level") is not None and row.get("recipe"))
     verdicts = [_judge_recipe(r, [row for row in known if row.get("recipe") == r], promises, views) for r in recipes]
     kept = bool(verdicts) and all(cell.within for verdict in verdicts for cell in verdict.cells)
     return Verdict(promises=tuple(promises), recipes=tuple(verdicts), kept=kept)

@@ -29,10 +29,10 @@ class Cell:
 
 @dataclass(frozen=True, kw_only=True)
 class Measured:
-    """One measure node and where its numbers belong; level, sparsity and view are None over all of them."""
+    """One measure node and where its numbers belong; what it looks at all of together is None."""
 
     measure: str
-    recipe: str
+    recipe: str | None
     level: str | None
     sparsity: float | None
     view: str | None
@@ -133,6 +133,26 @@ class Graph:
             key=self._measure_node(measure, sides, shape),
             seeds=tuple(cell.seed for cell in dense),
         )
+
+    def measure_recipes(
+        self, measure: Measure, views: Sequence[View], pairs: Mapping[str, tuple[Sequence[Cell], Sequence[Cell]]]
+    ) -> Iterator[Measured]:
+        """Yield the node of a measure on the dense and pruned networks of several recipes for each view it sees."""
+        first = next(iter(pairs.values()))[1]
+        for view in [view for view in views if measure.sees(view)]:
+            sides = {
+                "dense": [(view, cell) for dense, _ in pairs.values() for cell in dense],
+                "pruned": [(view, cell) for _, pruned in pairs.values() for cell in pruned],
+            }
+            yield Measured(
+                measure=measure.member_name,
+                recipe=None,
+                level=first[0].level,
+                sparsity=first[0].sparsity,
+                view=view.name,
+                key=self._measure_node(measure, sides, {"recipes": list(pairs)}),
+                seeds=tuple(cell.seed for cell in first),
+            )
 
     def _measure_node(
         self, measure: Measure, sides: Mapping[str, Sequence[tuple[View | None, Cell]]], shape: Mapping[str, Any]

@@ -41,6 +41,7 @@ class _Planner:
         for name in self.study.recipes:
             self._expand(name)
         measured = tuple(item for name in self.study.recipes for item in self._measured(name))
+        measured += tuple(self._compared())
         cells = tuple(cell for group in self.cells.values() for cell in group)
         nodes, data = self.graph.nodes, self.graph.data
         return Plan(study=self.study, nodes=nodes, cells=cells, measured=measured, data=data)
@@ -122,3 +123,16 @@ class _Planner:
                 yield from self.graph.measure_level(measure, self.study.views, dense, level)
         for measure in by_scope["curve"] if recipe != dense_name else ():
             yield from self.graph.measure_curve(measure, self.study.views, dense, levels)
+
+    def _compared(self) -> Iterable[Measured]:
+        """Yield what compares recipes with each other, at every sparsity that several pruned ones have."""
+        measures = [measure for measure in self.study.measures if measure.card.scope == "recipes"]
+        pairs: dict[str, dict[str, tuple[list[Cell], list[Cell]]]] = {}
+        for (recipe, level), pruned in self.cells.items() if measures else ():
+            dense = self.study.dense_of(recipe)
+            if recipe != dense:
+                reference = self.cells[dense, self.levels[dense][-1].label]
+                pairs.setdefault(level, {})[recipe] = (reference, pruned)
+        for level in sorted(pairs, key=lambda level: next(iter(pairs[level].values()))[1][0].sparsity):
+            for measure in measures if len(pairs[level]) > 1 else ():
+                yield from self.graph.measure_recipes(measure, self.study.views, pairs[level])

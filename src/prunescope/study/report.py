@@ -99,7 +99,7 @@ def _arrays(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], dict[st
         if store.has("measure", item.key):
             arrays = read_measurement(store, item.key).arrays
             if arrays:
-                found[item.recipe, item.level or "", item.view or "", item.measure] = dict(arrays)
+                found[item.recipe or "", item.level or "", item.view or "", item.measure] = dict(arrays)
     return found
 
 
@@ -134,7 +134,8 @@ def _labels(plan: Plan) -> dict[str, str]:
         labels[cell.state] = network
         labels |= {key: f"logits of {network} on {view}" for view, key in cell.logits.items()}
     for item in plan.measured:
-        labels[item.key] = f"{item.measure} of {item.recipe} {item.level}" + (f" on {item.view}" if item.view else "")
+        where = f"{item.recipe or 'all recipes'} {item.level}" + (f" on {item.view}" if item.view else "")
+        labels[item.key] = f"{item.measure} of {where}"
     return labels
 
 

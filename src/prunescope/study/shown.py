@@ -10,7 +10,8 @@ from torch import Tensor
 
 from prunescope.data import Normalization, View
 from prunescope.data.shifts import apply_shift
-from prunescope.measures import MEASURES, Curve, Populations, Subject
+from prunescope.measures import MEASURES, Curve, Populations, Recipes, Subject
+from prunescope.measures.card import Scope
 from prunescope.measures.inference import INFERENCES, Seen
 from prunescope.pruning import State
 from prunescope.study.artefacts import SPLIT_SEED, Place, build_network, measurement_artefact, read_state, state_of
@@ -43,11 +44,21 @@ def infer(node: Node, place: Place) -> Artefact:
 
 
 def measure(node: Node, place: Place) -> Artefact:
-    """Show a measure its populations or its curve."""
+    """Show a measure its populations, its curve or its recipes."""
     asked = MEASURES.build(node.payload["measure"])
     sides = {side: _subjects(node, side, place) for side in ("dense", "pruned", "untrained")}
-    shown = Populations(**sides) if asked.card.scope == "populations" else _curve(node.payload, **sides)
-    return measurement_artefact(asked(shown))
+    return measurement_artefact(asked(_shown(asked.card.scope, node.payload, sides)))
+
+
+def _shown(scope: Scope, payload: Mapping[str, Any], sides: Mapping[str, Subjects]) -> Populations | Curve | Recipes:
+    if scope == "populations":
+        return Populations(**sides)
+    if scope == "curve":
+        return _curve(payload, **sides)
+    names = payload["recipes"]
+    size = len(sides["dense"]) // len(names)
+    parts = [{side: own[i * size : (i + 1) * size] for side, own in sides.items()} for i in range(len(names))]
+    return Recipes(populations={name: Populations(**part) for name, part in zip(names, parts, strict=True)})
 
 
 def _curve(payload: Mapping[str, Any], dense: Subjects, pruned: Subjects, untrained: Subjects) -> Curve:
