@@ -89,7 +89,14 @@ def test_misalignment_is_the_pie_rate_of_one_pruned_population_against_the_other
     expected = pie(*votes, dense_probabilities=probabilities(sides[0]), pruned_probabilities=probabilities(sides[1]))
     value = of(Overlap()(shown), "misalignment", "a × b")
     assert value.value == expected.mean()
-    assert value.floor is not None
+    dense = shown.populations["a"].dense, shown.populations["b"].dense
+    rates = []
+    for one in combinations(range(4), 2):
+        halves = [dense[0][i] for i in one], [dense[1][i] for i in range(4) if i not in one]
+        votes = [np.stack([s.predictions.numpy() for s in half]) for half in halves]
+        tables = [probabilities(half) for half in halves]
+        rates.append(pie(*votes, dense_probabilities=tables[0], pruned_probabilities=tables[1]).mean())
+    assert value.floor == pytest.approx(np.mean(rates))
 
 
 def test_a_recipe_shares_all_with_itself_under_another_name(synthetic):

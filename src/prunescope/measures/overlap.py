@@ -64,12 +64,15 @@ def common_and_unique(flags: ArrayLike, labels: ArrayLike, classes: int) -> tupl
 
 
 class Forgotten(NamedTuple):
-    """Of one recipe: PIE flags ``[examples]``, those of halves ``[2, splits, examples]``, both modal labels."""
+    """Of one recipe: PIE ``flags`` and the vote of the ``pruned`` networks, each ``[examples]``.
+
+    Of halves of its networks: PIE flags and the vote of the dense ones, each ``[2, splits, examples]``.
+    """
 
     flags: Flags
-    halved: Flags
-    dense: Labels
     pruned: Labels
+    halved: Flags
+    dense_halves: NDArray[np.int16]
 
 
 def forgotten(shown: Populations, split: Flags) -> Forgotten:
@@ -80,8 +83,8 @@ def forgotten(shown: Populations, split: Flags) -> Forgotten:
         _elected(counts, votes, subjects)
         for votes, subjects in zip(shown.predictions, (shown.dense, shown.pruned), strict=True)
     )
-    flags = before != after
-    return Forgotten(flags[0], flags[1:].reshape(2, len(split), flags.shape[1]), before[0], after[0])
+    flags, shape = before != after, (2, len(split), before.shape[1])
+    return Forgotten(flags[0], after[0], flags[1:].reshape(shape), before[1:].reshape(shape).astype(np.int16))
 
 
 def _elected(counts: Array, votes: Labels, subjects: tuple[Subject, ...]) -> Labels:
@@ -102,8 +105,8 @@ class Overlap(Measure):
     one recipe differ between populations too, so ``half_jaccard`` compares the PIEs of one half of the seeds under one
     recipe with those of the other half under another: beside it stands the same recipe with itself, the most that can
     be expected. ``misalignment`` is the share of examples on which the pruned populations of two recipes vote
-    differently; its floor is that of their dense populations. ``unique`` is the share of PIEs that only one recipe has:
-    of all of them together (floor: unrelated sets), and of each recipe.
+    differently; its floor is that of halves of their dense populations. ``unique`` is the share of PIEs that only one
+    recipe has: of all of them together (floor: unrelated sets), and of each recipe.
 
     The interval of ``half_jaccard`` is the range over the splits, the others are from resampled examples.
 
@@ -156,8 +159,8 @@ def _pairs(found: Mapping[str, Forgotten]) -> Iterator[Value]:
         if (a.flags | b.flags).any():
             yield _jaccard_value(a.flags, b.flags, item)
         differs = a.pruned != b.pruned
-        null = float((a.dense != b.dense).mean())
-        floor = (null, *share_interval(a.dense != b.dense))
+        nulls = np.concatenate([(a.dense_halves[i] != b.dense_halves[1 - i]).mean(axis=1) for i in (0, 1)])
+        floor = (float(nulls.mean()), *_around(nulls))
         yield Value.of(
             "misalignment", float(differs.mean()), n, interval=share_interval(differs), floor=floor, item=item
         )
