@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from enum import StrEnum
 from pathlib import Path
@@ -15,10 +16,12 @@ from prunescope.study import catalog
 from prunescope.study.display import Display
 from prunescope.study.doctor import environment, examine
 from prunescope.study.export import export as export_network
+from prunescope.study.garbage import garbage
 from prunescope.study.report import report as write_report
 from prunescope.study.run import Summary, default_store, forecast
 from prunescope.study.run import results as read_results
 from prunescope.study.run import run as run_study
+from prunescope.study.status import status as read_status
 from prunescope.study.study import Study, load_study, parse_place, parse_setting
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, help=prunescope.__doc__)
@@ -132,6 +135,28 @@ def export(
     typer.echo(export_network(chosen, to, recipe=recipe, seed=seed, sparsity=sparsity, mask=mask, store=store))
 
 
+@app.command("status")
+def status_(
+    study: Name, size: Size = "tiny", data: Places = None, store: Folder = None, settings: Settings = None
+) -> None:
+    """Tell how far a study is: done, running and where, failed, blocked, waiting, and the time left."""
+    typer.echo(str(read_status(_study(study, size, settings, data), store=store)))
+
+
+@app.command()
+def gc(
+    studies: Annotated[list[str], typer.Argument(metavar="STUDY…", help="what is kept")],
+    size: Size = "tiny",
+    data: Places = None,
+    store: Folder = None,
+    settings: Settings = None,
+    remove: Annotated[bool, typer.Option("--remove", help="remove it; without this, only tell")] = False,
+) -> None:
+    """Tell which artefacts no named study reaches, and remove them with --remove."""
+    chosen = [_study(study, size, settings, data) for study in studies]
+    typer.echo(str(garbage(chosen, store=store, remove=remove)))
+
+
 @app.command("list")
 def list_(family: Annotated[str, typer.Argument(help="criteria, measures, models, datasets, shifts, …")]) -> None:
     """List the members of a family, one a line, the name first."""
@@ -162,6 +187,7 @@ def doctor(
 
 def main() -> None:
     """Run the command line; a refusal is one message and exit code 2."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a request to end is Ctrl-C, from a scheduler
     try:
         app()
     except PrunescopeError as refusal:
@@ -179,11 +205,12 @@ def _study(reference: str, size: str, settings: list[str] | None, data: list[str
 
 
 def _run(study: Study, *, store: str | None, workers: int | None, device: str, on: str = "local") -> Summary:
+    display = Display(sys.stderr)
     try:
-        with Display(sys.stderr) as display:
+        with display:
             summary = run_study(study, store=store, workers=workers, on=on, device=device, listen=display.show)
     except KeyboardInterrupt:
-        typer.echo("prunescope: stopped; the same command goes on from here", err=True)
+        typer.echo(f"prunescope: stopped after {display}; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
     typer.echo(str(summary), err=True)
     return summary

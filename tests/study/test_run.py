@@ -12,6 +12,7 @@ import yaml
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.doctor import examine
+from prunescope.study.journal import Journal
 from prunescope.study.plan import plan_study
 from prunescope.study.run import forecast, needed, pick_device, results, run
 from prunescope.study.runners import Local, drive
@@ -95,7 +96,7 @@ def test_a_failed_node_is_a_result_and_the_rest_goes_on(tmp_path):
     assert all("training diverged" in hint for hint in summary.failed.values())
     assert summary.blocked == 2 + 2
     store = Store(tmp_path / "store")
-    assert all("Traceback" in store.failure(key)["traceback"] for key in summary.failed)
+    assert all("Traceback" in store.journal.failure(key)["traceback"] for key in summary.failed)
     assert set(results(broken, store=store.root)["recipe"]) == {"dense", "magnitude", "imp"}
 
 
@@ -113,7 +114,7 @@ def test_long_training_goes_on_from_the_state_it_kept(tmp_path, monkeypatch):
     assert run(study, store=tmp_path / "whole", on="inline").complete
     monkeypatch.setattr("prunescope.study.work.CHECKPOINT_SECONDS", 0.0)
     saved = []
-    original = Store.save_partial
+    original = Journal.save_partial
 
     def save_and_stop(self, key, tensors, meta):
         original(self, key, tensors, meta)
@@ -121,7 +122,7 @@ def test_long_training_goes_on_from_the_state_it_kept(tmp_path, monkeypatch):
         if len(saved) == 3:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "save_partial", save_and_stop)
+    monkeypatch.setattr(Journal, "save_partial", save_and_stop)
     with pytest.raises(KeyboardInterrupt):
         run(study, store=tmp_path / "cut", on="inline")
     assert run(study, store=tmp_path / "cut", on="inline").complete

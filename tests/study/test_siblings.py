@@ -61,7 +61,7 @@ def test_together_or_alone_the_store_holds_the_same_bits(alone, tmp_path, monkey
     for name in ("inline", "local"):
         held = everything(tmp_path / name)
         assert held == {key: expected[key] for key in held}
-        assert {path.name for path in (tmp_path / name).iterdir() if path.is_dir()} == kinds
+        assert {folder.parent.parent.name for folder in Store(tmp_path / name).folders()} == kinds
 
 
 def test_they_are_dealt_to_as_many_jobs_as_run_at_once(tmp_path, monkeypatch):

@@ -159,24 +159,24 @@ def test_a_store_that_cannot_be_written_says_so(tmp_path, monkeypatch):
 def test_failures_are_records_that_a_success_removes(tmp_path):
     store = Store(tmp_path / "store")
     key = fingerprint(0)
-    assert store.failure(key) is None
-    store.record_failure(key, "train", "diverged", "Traceback …")
-    assert store.failure(key)["message"] == "diverged"
+    assert store.journal.failure(key) is None
+    store.journal.record_failure(key, "train", "diverged", "Traceback …")
+    assert store.journal.failure(key)["message"] == "diverged"
     put(store)
-    assert store.failure(key) is None
+    assert store.journal.failure(key) is None
 
 
 def test_partial_states_come_back_and_damaged_ones_count_as_none(tmp_path):
     store = Store(tmp_path / "store")
-    assert store.load_partial("k") is None
-    store.save_partial("k", {"w": torch.ones(3)}, {"step": "4"})
-    tensors, meta = store.load_partial("k")
+    assert store.journal.load_partial("k") is None
+    store.journal.save_partial("k", {"w": torch.ones(3)}, {"step": "4"})
+    tensors, meta = store.journal.load_partial("k")
     assert torch.equal(tensors["w"], torch.ones(3))
     assert meta == {"step": "4"}
     path = store.root / "partial" / "k.safetensors"
     path.write_bytes(path.read_bytes()[:9])
-    assert store.load_partial("k") is None
-    store.forget_partial("k")
+    assert store.journal.load_partial("k") is None
+    store.journal.finished("k")
     assert not path.exists()
 
 

@@ -29,6 +29,7 @@ class Display:
         )
         self._task = self._live.add_task("planning", total=None)
         self._running: dict[str, str] = {}
+        self._total = 0
         self._ended, self._began, self._last = 0, time.monotonic(), time.monotonic()
 
     def __enter__(self) -> Display:
@@ -41,6 +42,7 @@ class Display:
 
     def show(self, event: Event, total: int) -> None:
         """Take in one event of a run of ``total`` nodes."""
+        self._total = total
         if event.what == "started":
             self._running[event.node.key] = event.node.kind
         else:
@@ -56,6 +58,10 @@ class Display:
             self._console.print(
                 f"{self._ended} of {total} nodes, {self._left(total)} left; running: {now}", markup=False
             )
+
+    def __str__(self) -> str:
+        """Tell how much has ended."""
+        return f"{self._ended} of {self._total} nodes" if self._total else "0 nodes"
 
     def _left(self, total: int) -> str:
         elapsed = time.monotonic() - self._began

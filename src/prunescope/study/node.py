@@ -26,6 +26,7 @@ class Node:
         inputs: keys by role.
         artefact: kind of what the node leaves: ``data``, ``state``, ``sampled``, ``measure``, or a kind of inference.
         gpu: share of a GPU that it wants where there are GPUs; never part of the key.
+        limit: seconds it may take, None for any; never part of the key.
         siblings: shared by nodes that differ only in the network and can be performed at once; empty for others.
         members: the siblings that this node stands for, see :func:`gathered`; it leaves nothing of its own.
     """
@@ -37,8 +38,14 @@ class Node:
     inputs: Inputs = field(repr=False)
     artefact: str = "state"
     gpu: float = 0.0
+    limit: float | None = None
     siblings: str = ""
     members: tuple[Node, ...] = field(default=(), repr=False)
+
+    @property
+    def each(self) -> Sequence[Node]:
+        """The nodes it stands for: its members, or itself."""
+        return self.members or (self,)
 
     def input_keys(self) -> Iterable[str]:
         """Yield the keys of all inputs."""
@@ -74,4 +81,7 @@ def gathered(members: Sequence[Node]) -> Node:
     if len(members) == 1:
         return members[0]
     key, first = fingerprint([member.key for member in members]), members[0]
-    return Node(kind=first.kind, key=key, spec="", payload={}, inputs={}, gpu=first.gpu, members=tuple(members))
+    limit = None if first.limit is None else first.limit * len(members)
+    return Node(
+        kind=first.kind, key=key, spec="", payload={}, inputs={}, gpu=first.gpu, limit=limit, members=tuple(members)
+    )

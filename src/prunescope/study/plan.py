@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.measuring import Cell, Graph, Measured
@@ -44,6 +44,8 @@ class _Planner:
         measured += tuple(self._compared())
         cells = tuple(cell for group in self.cells.values() for cell in group)
         nodes, data = self.graph.nodes, self.graph.data
+        if self.study.time_limit is not None:
+            nodes = {key: replace(node, limit=self.study.time_limit) for key, node in nodes.items()}
         return Plan(study=self.study, nodes=nodes, cells=cells, measured=measured, data=data)
 
     def _data_node(self) -> Node:

@@ -55,7 +55,7 @@ def gather(plan: Plan, store: Store) -> Material:
     """Return everything the page tells, as plain data."""
     study, rows = plan.study, rows_of(plan, store)
     absent = {node.key: node for node in missing(plan, store)}
-    failures = {key: record for key in absent if (record := store.failure(key)) is not None}
+    failures = {key: record for key in absent if (record := store.journal.failure(key)) is not None}
     present = [node for key, node in plan.nodes.items() if key not in absent]
     manifests = [store.manifest(node.artefact, node.key) for node in present]
     labels = _labels(plan)

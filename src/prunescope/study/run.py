@@ -175,14 +175,14 @@ def forecast(study: Reference, *, store: str | Path | None = None, workers: int 
         lines.append(
             f"{kind:<12} {sum(key in todo for key in keys):>6} to run  {sum(key not in todo for key in keys):>6} cached"
         )
-    seconds = _estimated(plan, place, todo)
+    seconds = estimated(plan, place, todo)
     spent = "unknown until one of each kind has run" if seconds is None else spelled(seconds / _workers(workers))
     return "\n".join(
         [*lines, f"{'all':<12} {len(todo):>6} to run  {len(plan.nodes) - len(todo):>6} cached", f"time: {spent}"]
     )
 
 
-def _estimated(plan: Plan, store: Store, todo: set[str]) -> float | None:
+def estimated(plan: Plan, store: Store, todo: set[str]) -> float | None:
     """Return the processor seconds of ``todo`` from the median wall time of nodes of its kinds in the store."""
     known: dict[str, list[float]] = defaultdict(list)
     for kind, seconds in store.wall_times() if todo else ():

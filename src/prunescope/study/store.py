@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
@@ -21,6 +21,7 @@ import prunescope
 from prunescope.core.config import canonical_json
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.files import flush, sha256_of, write_atomically
+from prunescope.study.journal import Journal, unwritable
 
 FORMAT = 1
 TENSORS, CONTENT, SPEC, MANIFEST = "tensors.safetensors", "content.json", "spec.json", "manifest.json"
@@ -47,6 +48,7 @@ class Store:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root).resolve()
+        self.journal = Journal(self.root)
         marker = self.root / "store.json"
         if marker.is_file():
             self._check_format(marker)
@@ -108,18 +110,16 @@ class Store:
         """Write an artefact so that it appears whole or not at all; a present one is left as it is."""
         self.open()
         target = self.folder(kind, key)
-        target.parent.mkdir(parents=True, exist_ok=True)
         partial = target.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")
-        partial.mkdir()
         try:
+            partial.mkdir(parents=True)
             self._fill(partial, spec, artefact, seconds, device)
             _rename(partial, target)
-        except OSError as error:
-            raise _unwritable(self.root, error) from error
+        except (OSError, SafetensorError) as error:
+            raise unwritable(self.root, error) from error
         finally:
             shutil.rmtree(partial, ignore_errors=True)
-        self.forget_partial(key)
-        self.failure_path(key).unlink(missing_ok=True)
+        self.journal.finished(key)
 
     def open(self) -> None:
         """Make the folder and its marker if they are not there yet.
@@ -134,7 +134,7 @@ class Store:
                 self.root.mkdir(parents=True, exist_ok=True)
                 write_atomically(marker, canonical_json(about).encode())
             except OSError as error:
-                raise _unwritable(self.root, error) from None
+                raise unwritable(self.root, error) from None
 
     def manifest(self, kind: str, key: str) -> dict[str, Any]:
         """Return the manifest of an artefact that is there."""
@@ -151,46 +151,6 @@ class Store:
         for folder in sorted(self.root.glob("*/??/*")):
             if folder.is_dir() and not folder.name.startswith("."):
                 yield folder
-
-    def failure_path(self, key: str) -> Path:
-        """Return where the record of a failed node lies."""
-        return self.root / "failed" / f"{key}.json"
-
-    def record_failure(self, key: str, kind: str, message: str, traceback: str) -> None:
-        """Write down why a node failed; a later success removes the record."""
-        self.open()
-        self.failure_path(key).parent.mkdir(exist_ok=True)
-        record = {"key": key, "kind": kind, "message": message, "traceback": traceback, "time": time.time()}
-        write_atomically(self.failure_path(key), canonical_json(record).encode())
-
-    def failure(self, key: str) -> dict[str, Any] | None:
-        """Return the record of a failed node, if there is one."""
-        try:
-            return dict(json.loads(self.failure_path(key).read_text("utf-8")))
-        except (OSError, ValueError):
-            return None
-
-    def save_partial(self, key: str, tensors: Mapping[str, Tensor], meta: Mapping[str, str]) -> None:
-        """Keep the state reached inside a long node."""
-        path = self.root / "partial" / f"{key}.safetensors"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft = path.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")
-        save_file(dict(tensors), draft, metadata=dict(meta))
-        draft.replace(path)
-
-    def load_partial(self, key: str) -> tuple[dict[str, Tensor], dict[str, str]] | None:
-        """Return the state kept inside a node, None when there is none or it cannot be read."""
-        path = self.root / "partial" / f"{key}.safetensors"
-        try:
-            with safe_open(path, framework="pt") as file:
-                meta = dict(file.metadata() or {})
-                return {name: file.get_tensor(name).clone() for name in file.keys()}, meta  # noqa: SIM118
-        except (OSError, SafetensorError):
-            return None
-
-    def forget_partial(self, key: str) -> None:
-        """Remove what a finished node no longer needs."""
-        (self.root / "partial" / f"{key}.safetensors").unlink(missing_ok=True)
 
     def damaged(self) -> Iterator[tuple[str, str]]:
         """Yield ``(path below the store, what is wrong)`` of every artefact whose checksums do not hold."""
@@ -263,10 +223,6 @@ def _what_is_wrong(folder: Path) -> str:
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         return f"unreadable: {error}"
     return ""
-
-
-def _unwritable(root: Path, error: OSError) -> PrunescopeError:
-    return PrunescopeError("the store cannot be written", got=error.strerror, where=str(root))
 
 
 def _damaged(problem: str, got: object, folder: Path) -> PrunescopeError:

@@ -39,6 +39,7 @@ class Study(Config):
         views: what the measures see.
         measures: what is measured.
         budget: promises; the default is accuracy within 0.5 points of dense.
+        time_limit: seconds that one node may take, such as 7200; a node that takes longer fails. None for any.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Study(Config):
     views: tuple[View, ...] = (View(),)
     measures: tuple[Annotated[Measure, *MEASURES.field()], ...]
     budget: tuple[Promise, ...] = DEFAULT_BUDGET
+    time_limit: Annotated[float, Field(gt=0)] | None = None
 
     @field_validator("seeds", mode="before")
     @classmethod

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import signal
+import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +21,7 @@ from prunescope.data import SOURCES, Normalization, split_validation
 from prunescope.measures.inference import INFERENCES
 from prunescope.pruning import State
 from prunescope.study.artefacts import SPLIT_SEED, History, Place, build_network, read_state, state_artefact, state_of
+from prunescope.study.journal import Unwritable
 from prunescope.study.node import Node
 from prunescope.study.shown import infer, measure
 from prunescope.study.store import Artefact, Store
@@ -28,46 +32,71 @@ CHECKPOINT_SECONDS = 20.0
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How one node ended; ``error`` is empty on success, ``hint`` the message for a person."""
+    """How one node ended; ``error`` is empty on success, ``hint`` for a person, ``fatal`` if no other can run."""
 
     key: str
     seconds: float
     error: str = ""
     hint: str = ""
+    fatal: bool = False
 
 
 def perform(node: Node, root: Path, device: str) -> Outcome:
-    """Compute a node and write its artefact; a Python error is recorded and returned, never raised."""
+    """Compute a node, or siblings at once, and write each artefact; a Python error is returned, never raised.
+
+    It is recorded too, but for siblings: it need not be that of all of them.
+    """
     began = time.perf_counter()
     store = Store(root)
-    if node.members:
-        return _perform_siblings(node, Place(store=store, device=torch.device(device)))
+    error = hint = ""
+    fatal = False
     try:
-        if not store.matches(node.artefact, node.key, node.spec):
-            artefact = compute(node, Place(store=store, device=torch.device(device)))
-            seconds = time.perf_counter() - began
-            store.write(node.artefact, node.key, node.spec, artefact, seconds=seconds, device=device)
-    except Exception as error:
-        hint = str(error) if isinstance(error, PrunescopeError) else f"{type(error).__name__}: {error}"
-        store.record_failure(node.key, node.kind, hint, traceback.format_exc())
-        return Outcome(key=node.key, seconds=time.perf_counter() - began, error=traceback.format_exc(), hint=hint)
-    return Outcome(key=node.key, seconds=time.perf_counter() - began)
+        try:
+            with store.journal.running([member.key for member in node.each], node.kind), _at_most(node.limit):
+                _make(node, Place(store=store, device=torch.device(device)))
+        except Unwritable:
+            raise
+        except Exception as problem:
+            hint = str(problem) if isinstance(problem, PrunescopeError) else f"{type(problem).__name__}: {problem}"
+            error = traceback.format_exc()
+            if not node.members:
+                store.journal.record_failure(node.key, node.kind, hint, error)
+    except Unwritable as problem:
+        hint, error, fatal = str(problem), traceback.format_exc(), True
+    return Outcome(key=node.key, seconds=time.perf_counter() - began, error=error, hint=hint, fatal=fatal)
 
 
-def _perform_siblings(node: Node, place: Place) -> Outcome:
-    """Compute siblings at once and write an artefact for each; a failure is not recorded, for it need not be all's."""
+def _make(node: Node, place: Place) -> None:
+    """Write the artefacts that are not there."""
     began = time.perf_counter()
-    todo = [m for m in node.members if not place.store.matches(m.artefact, m.key, m.spec)]
+    todo = [member for member in node.each if not place.store.matches(member.artefact, member.key, member.spec)]
+    if not todo:
+        return
+    artefacts = _stages(todo, place) if node.members else [compute(node, place)]
+    seconds = (time.perf_counter() - began) / len(todo)
+    for member, artefact in zip(todo, artefacts, strict=True):
+        place.store.write(member.artefact, member.key, member.spec, artefact, seconds=seconds, device=str(place.device))
+
+
+@contextmanager
+def _at_most(seconds: float | None) -> Iterator[None]:
+    """Stop what runs after so many seconds, where the system has alarms and this is the main thread."""
+    if seconds is None or not hasattr(signal, "SIGALRM") or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise PrunescopeError(
+            "stopped, for it took longer than it may", expected=f"≤ {seconds:g} s", where="time_limit"
+        )
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
-        artefacts = _stages(todo, place) if todo else []
-        seconds = (time.perf_counter() - began) / max(1, len(todo))
-        for member, artefact in zip(todo, artefacts, strict=True):
-            place.store.write(
-                member.artefact, member.key, member.spec, artefact, seconds=seconds, device=str(place.device)
-            )
-    except Exception as error:
-        return Outcome(key=node.key, seconds=time.perf_counter() - began, error=traceback.format_exc(), hint=str(error))
-    return Outcome(key=node.key, seconds=time.perf_counter() - began)
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 def _data(node: Node, place: Place) -> Artefact:
@@ -107,7 +136,7 @@ def _begun(node: Node, place: Place) -> tuple[State, Context, Callable[[State], 
     before = place.store.read("state", str(node.inputs["state"]))
     state, blueprint = state_of(before)
     lived = before.content["history"]
-    partial = place.store.load_partial(node.key)
+    partial = place.store.journal.load_partial(node.key)
     history: History = json.loads(partial[1].pop("history")) if partial else []
     context = replace(
         _context(node, place, state, blueprint),
@@ -180,7 +209,7 @@ def _saver(store: Store, key: str, history: History) -> Callable[[Epoch], None]:
         nonlocal last
         if time.monotonic() - last >= CHECKPOINT_SECONDS:
             tensors, meta = epoch.state().to_tensors()
-            store.save_partial(key, tensors, {**meta, "history": canonical_json(history)})
+            store.journal.save_partial(key, tensors, {**meta, "history": canonical_json(history)})
             last = time.monotonic()
 
     return save

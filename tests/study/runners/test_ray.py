@@ -78,7 +78,7 @@ def test_a_node_that_kills_every_worker_is_recorded(cluster, tmp_path, monkeypat
     [failed] = [event for event in drive(nodes, runner) if event.what == "failed"]
     runner.close()
     assert "lost 3 times" in failed.hint
-    assert store.failure(failed.node.key) is not None
+    assert store.journal.failure(failed.node.key) is not None
 
 
 @pytest.mark.soak

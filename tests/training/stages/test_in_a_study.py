@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from prunescope.study.artefacts import read_state
+from prunescope.study.journal import Journal
 from prunescope.study.plan import plan_study
 from prunescope.study.run import run
 from prunescope.study.store import Store
@@ -132,7 +133,7 @@ def test_regrowth_is_recovered_from_what_the_store_holds(finished):
 def test_gradual_pruning_cut_off_at_any_epoch_goes_on_to_the_same_bits(finished, tmp_path, monkeypatch):
     monkeypatch.setattr("prunescope.study.work.CHECKPOINT_SECONDS", 0.0)
     study = copy.deepcopy(RAW) | {"recipes": {"dense": [WATCHED], "gmp": [GRADUAL]}}
-    original, saved = Store.save_partial, []
+    original, saved = Journal.save_partial, []
 
     def save_and_stop(self, key, tensors, meta):
         original(self, key, tensors, meta)
@@ -140,7 +141,7 @@ def test_gradual_pruning_cut_off_at_any_epoch_goes_on_to_the_same_bits(finished,
         if len(saved) in (3, 5, 7):  # after the first, third and fifth epoch of gradual pruning
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Store, "save_partial", save_and_stop)
+    monkeypatch.setattr(Journal, "save_partial", save_and_stop)
     for _ in range(3):
         with pytest.raises(KeyboardInterrupt):
             run(study, store=tmp_path / "cut", on="inline")

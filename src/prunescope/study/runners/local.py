@@ -84,7 +84,7 @@ class Local:
             return []
         hint = f"its worker process died {self._deaths[node.key]} times, last with exit code {code} (out of memory?)"
         if not node.members:
-            Store(self._root).record_failure(node.key, node.kind, hint, hint)
+            Store(self._root).journal.record_failure(node.key, node.kind, hint, hint)
         return [Outcome(key=node.key, seconds=0.0, error=hint, hint=hint)]
 
     def _begin(self) -> _Worker:

@@ -78,7 +78,7 @@ class Ray:
         except self._ray.exceptions.RayError as error:
             hint = f"its worker or machine was lost {RETRIES + 1} times: {str(error).strip().splitlines()[0]}"
             if not node.members:
-                Store(self._root).record_failure(node.key, node.kind, hint, str(error))
+                Store(self._root).journal.record_failure(node.key, node.kind, hint, str(error))
             return Outcome(key=node.key, seconds=0.0, error=hint, hint=hint)
         return outcome
 

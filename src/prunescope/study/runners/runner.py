@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Literal, Protocol
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.study.node import Node, gathered
 from prunescope.study.work import Outcome
 
@@ -52,6 +53,9 @@ def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1) -> Iterator[Even
         nodes: those not in the store yet; inputs outside this set are taken to be there.
         runner: performs them.
         jobs: how many pieces of work run at the same time.
+
+    Raises:
+        PrunescopeError: when the store cannot be written.
     """
     by_key = {node.key: node for node in nodes}
     sorter = TopologicalSorter(_awaited(by_key))
@@ -71,18 +75,20 @@ def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1) -> Iterator[Even
             piece = ready.popleft()
             running[piece.key] = piece
             runner.start(piece)
-            yield from (Event(what="started", node=node) for node in _each(piece))
+            yield from (Event(what="started", node=node) for node in piece.each)
         for outcome in runner.wait() if running and not causes else ():
+            if outcome.fatal:
+                raise PrunescopeError(outcome.hint)
             piece = running.pop(outcome.key)
             if outcome.error and piece.members:
                 ready.extendleft(reversed(piece.members))
                 continue
             what: Literal["failed", "done"] = "failed" if outcome.error else "done"
-            for node in _each(piece):
+            for node in piece.each:
                 if outcome.error:
                     lost[node.key] = node.key
                 sorter.done(node.key)
-                yield Event(what=what, node=node, seconds=outcome.seconds / len(_each(piece)), hint=outcome.hint)
+                yield Event(what=what, node=node, seconds=outcome.seconds / len(piece.each), hint=outcome.hint)
 
 
 def _awaited(by_key: Mapping[str, Node]) -> dict[str, set[str]]:
@@ -103,7 +109,3 @@ def _dealt(nodes: Sequence[Node], jobs: int) -> Iterator[Node]:
     for family in families.values():
         size = -(-len(family) // jobs)
         yield from (gathered(family[first : first + size]) for first in range(0, len(family), size))
-
-
-def _each(piece: Node) -> Sequence[Node]:
-    return piece.members or (piece,)
