@@ -37,6 +37,7 @@ bench: $(STAMP)
 
 docs: $(STAMP)
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/notebooks.py
 
 clean:
 	rm -rf .venv

@@ -1,5 +1,9 @@
 import importlib.util
+import json
 from pathlib import Path
+
+import pytest
+import torch
 
 DOCS = Path(__file__).parents[1] / "docs"
 
@@ -9,3 +13,13 @@ def test_the_reference_is_what_the_members_say():
     generate = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(generate)
     assert (DOCS / "reference.md").read_text("utf-8") == generate.reference(), "run `make docs`"
+
+
+@pytest.mark.parametrize("path", sorted(DOCS.glob("*.ipynb")), ids=lambda path: path.stem)
+def test_a_notebook_runs_from_its_first_cell_and_was_executed(path):
+    cells = [cell for cell in json.loads(path.read_text("utf-8"))["cells"] if cell["cell_type"] == "code"]
+    assert [cell["execution_count"] for cell in cells] == list(range(1, len(cells) + 1)), "run `make docs`"
+    threads, names = torch.get_num_threads(), {}
+    for cell in cells:
+        exec("".join(cell["source"]), names)
+    torch.set_num_threads(threads)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import Dataset, View, split_validation
 from prunescope.data.shifts.noise import GaussianNoise, UniformNoise
-from prunescope.data.view import stratified_subset
+from prunescope.data.subset import stratified_subset
 
 
 def dataset(counts):

@@ -98,8 +98,9 @@ def test_a_dead_layer_is_left_out_with_its_reason_and_dead_units_are_counted():
         net["fc"][:, 2] = 0.5
 
     found = MEASURES.build("pwcca")(shown(change=one_dead_unit))
-    assert of(found, "dropped")["fc"].value == 1
-    assert of(found, "features")["fc"].value == 6
+    facts = {name: of(found, name)["fc"].value for name in ("features", "dropped", "rank")}
+    assert facts == {"features": 6, "dropped": 1, "rank": 5}
+    assert [of(found, f"dense_{name}")["fc"].value for name in facts] == [6, 0, 6]
 
 
 def test_nothing_to_compare_is_not_applicable():
@@ -129,6 +130,12 @@ def test_one_network_has_no_interval_and_no_separate_floor():
     layer = of(found, "similarity")["fc"]
     assert (layer.low, layer.high, layer.floor) == (None, None, None)
     assert "separate" not in {v.quantity for v in found.values}
+
+
+def test_the_rank_is_that_of_the_directions_compared():
+    kept = MEASURES.build({"svcca": {"variance": 0.5}})(shown())
+    assert of(kept, "rank")["fc"].value < of(MEASURES.build("cca")(shown()), "rank")["fc"].value == 6
+    assert not of(MEASURES.build("cka")(shown()), "rank")
 
 
 def test_options_reach_the_metric():

@@ -7,6 +7,7 @@ import torch
 from prunescope.core.errors import PrunescopeError
 from prunescope.similarity import (
     cka,
+    layer_facts,
     layer_grid,
     mean_cca,
     nbs,
@@ -142,3 +143,16 @@ def test_a_floor_refuses_no_draws_and_options_beside_a_function():
         permutation_floor("cka", x, y, draws=0)
     with pytest.raises(PrunescopeError, match=r"options belong to a named metric; got \['debiased'\]"):
         permutation_floor(cka, x, y, debiased=False)
+
+
+@every
+def test_facts_count_what_is_left_out_and_refuse_as_the_metric_does(metric):
+    x = np.c_[layers(4)[0], np.full(150, 0.3)]
+    assert layer_facts(x, metric)[:3] == (150, 5, 1)
+    with pytest.raises(PrunescopeError, match=r"x: every feature is constant"):
+        layer_facts(np.ones((150, 2)), metric)
+
+
+def test_the_rank_counts_dimensions_or_components():
+    x = layers(4)[0] * [1, 1, 1e-3, 1e-3]
+    assert [layer_facts(np.c_[x, x], metric).rank for metric in ("cca", "pwcca", "svcca", "cka")] == [4, 4, 2, None]

@@ -2,11 +2,14 @@
 
 from prunescope.data.augment import AUGMENTATIONS, Augmentation, Crop, Flip
 from prunescope.data.dataset import SOURCES, Dataset, Source
+from prunescope.data.given import given_data
 from prunescope.data.normalize import Normalization
 from prunescope.data.recolor import ColorJitter, Grayscale
+from prunescope.data.resize import resized
 from prunescope.data.shifts.shift import SHIFTS, Shift
-from prunescope.data.sources import Arrays, Cifar10, Digits, Hub, Mnist, Teacher, resolve_source
-from prunescope.data.view import View, split_validation, stratified_subset
+from prunescope.data.sources import Arrays, Cifar10, Digits, Folder, Hub, Mnist, Teacher, resolve_source
+from prunescope.data.subset import stratified_subset
+from prunescope.data.view import View, split_validation
 from prunescope.data.warp import Affine, ResizedCrop
 
 __all__ = [
@@ -22,6 +25,7 @@ __all__ = [
     "Dataset",
     "Digits",
     "Flip",
+    "Folder",
     "Grayscale",
     "Hub",
     "Mnist",
@@ -31,6 +35,8 @@ __all__ = [
     "Source",
     "Teacher",
     "View",
+    "given_data",
+    "resized",
     "resolve_source",
     "split_validation",
     "stratified_subset",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -12,8 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from prunescope.core.errors import PrunescopeError
+from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.core.registry import Member, Registry
+from prunescope.data.resize import resized
+from prunescope.data.subset import stratified_subset
+
+SUBSET_SEED = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +25,8 @@ class Dataset:
     """Labelled images of one split, or real inputs with real targets.
 
     Args:
-        images: uint8 ``[n, channels, height, width]``; float32, taken as they are, where targets are real.
+        images: ``[n, channels, height, width]``, uint8, or float32 in [0, 1] for images that came so; float32, taken
+            as they are, where targets are real.
         labels: int64 ``[n]``, each in ``range(len(classes))``; or float32 ``[n]``, targets of a single output.
         classes: class names; the name of the output where targets are real.
 
@@ -35,10 +40,10 @@ class Dataset:
 
     def __post_init__(self) -> None:
         """Check types, lengths and labels."""
-        wanted = torch.float32 if self.real else torch.uint8
-        if self.images.dtype != wanted or self.images.ndim != 4:
+        kinds = (torch.float32,) if self.real else (torch.uint8, torch.float32)
+        if self.images.dtype not in kinds or self.images.ndim != 4:
             got = f"{self.images.dtype} {tuple(self.images.shape)}"
-            expected = f"{str(wanted).removeprefix('torch.')} [n, channels, height, width]"
+            expected = f"{' or '.join(str(k).removeprefix('torch.') for k in kinds)} [n, channels, height, width]"
             raise PrunescopeError("images have the wrong form", expected=expected, got=got)
         if self.labels.shape != (len(self.images),):
             raise PrunescopeError(
@@ -78,6 +83,22 @@ class Dataset:
         """Return the examples at ``indices``."""
         return replace(self, images=self.images[indices], labels=self.labels[indices])
 
+    def named(self, names: Sequence[str]) -> Dataset:
+        """Return the data set with the class names of a network, in the order of its outputs.
+
+        Names that cover this data set's own names reorder the classes; else they stand for the classes in order.
+
+        Raises:
+            PrunescopeError: for a name given twice, or fewer names than classes.
+        """
+        if len(set(names)) < len(names) or len(names) < len(self.classes):
+            expected, got = f"at least {len(self.classes)} different ones", f"{len(set(names))} of {len(names)}"
+            raise PrunescopeError("class names do not fit the data", expected=expected, got=got)
+        if not set(self.classes) <= set(names):
+            return replace(self, classes=tuple(names))
+        places = torch.tensor([list(names).index(name) for name in self.classes])
+        return replace(self, labels=places.to(self.labels.device)[self.labels], classes=tuple(names))
+
 
 class Source(Member, ABC):
     """Where images come from. One file in ``sources/`` for each kind."""
@@ -85,6 +106,25 @@ class Source(Member, ABC):
     @abstractmethod
     def load(self) -> Mapping[str, Dataset]:
         """Return the splits ``train`` and ``test``."""
+
+    def select(self, split: str, *, resize: int | None = None, limit: int | None = None) -> Dataset:
+        """Return one split, a stratified part of it, its images resized; sources of files read no more than that.
+
+        Args:
+            split: ``train`` or ``test``.
+            resize: side of the square that images are scaled and cropped to (:func:`prunescope.data.resized`).
+            limit: at most so many examples, each class in proportion.
+
+        Raises:
+            PrunescopeError: for a split that is not there.
+        """
+        splits = self.load()
+        if split not in splits:
+            raise unknown_name("split", split, splits).at(self.member_name)
+        data = splits[split]
+        if limit is not None and limit < len(data):
+            data = data.take(torch.from_numpy(stratified_subset(data.strata, limit, SUBSET_SEED)))
+        return data if resize is None else replace(data, images=resized(data.images, resize))
 
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:

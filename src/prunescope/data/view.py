@@ -9,13 +9,13 @@ from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from prunescope.core.config import Config, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.data.dataset import Dataset
 from prunescope.data.shifts.shift import SHIFTS, Shift
+from prunescope.data.subset import stratified_subset
 
 SplitName = Literal["train", "validation", "test"]
 
@@ -91,30 +91,6 @@ class View(Config):
             raise PrunescopeError("subset too large", expected=f"≤ {len(data)}", got=self.subset, where=self.name)
         chosen = stratified_subset(data.strata, self.subset, seed)
         return torch.from_numpy(chosen).to(data.labels.device)
-
-
-def stratified_subset(labels: NDArray[np.int64], count: int, seed: int) -> NDArray[np.int64]:
-    """Return the indices, ascending, of ``count`` random examples with each class in proportion.
-
-    The examples of each class are put in random order; the i-th of ``m`` gets the key ``(i + ½) / m``, and the
-    smallest keys of all classes are taken.
-
-    Args:
-        labels: ``[n]``.
-        count: at most n.
-        seed: of the order.
-
-    Example:
-        >>> labels = np.array([0, 0, 0, 0, 1, 1])
-        >>> labels[stratified_subset(labels, 3, seed=0)]
-        array([0, 0, 1])
-    """
-    draws = np.random.default_rng(seed).random(len(labels))
-    order = np.lexsort((draws, labels))
-    _, starts, sizes = np.unique(labels[order], return_index=True, return_counts=True)
-    rank = np.arange(len(labels)) - np.repeat(starts, sizes)
-    key = (rank + 0.5) / np.repeat(sizes, sizes)
-    return np.sort(order[np.lexsort((draws[order], key))[:count]])
 
 
 def split_validation(train: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:

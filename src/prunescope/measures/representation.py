@@ -150,10 +150,24 @@ class Representation(Measure):
             for subject, value in zip(shown.pruned, by_seed, strict=True):
                 told.append(Value(quantity="similarity", value=value, n=n, item=layer, seed=subject.seed))
             told += [self._mean(kind, floors[kind][layer], n, layer) for kind in FLOORS if floors[kind].get(layer)]
-            told += _widths(shown, layer, n)
+            told += self._facts(shown, layer)
         lowest = min(values, key=lambda layer: float(np.mean(values[layer])))
         told.append(self._mean("mean", np.mean(list(values.values()), axis=0).tolist(), min(rows.values())))
         told.append(self._mean("lowest", values[lowest], rows[lowest]))
+        return told
+
+    def _facts(self, shown: Populations, layer: str) -> list[Value]:
+        """Return what the values of a layer rest on, mean over the networks of each side."""
+        told: list[Value] = []
+        for prefix, side in (("", shown.pruned), ("dense_", shown.dense)):
+            by_network = [
+                similarity.layer_facts(subject.activations[layer], self.metric, **self.options()) for subject in side
+            ]
+            for name in ("features", "dropped", "rank"):
+                counts = [count for facts in by_network if (count := getattr(facts, name)) is not None]
+                if counts:
+                    n = by_network[0].n
+                    told.append(Value(quantity=prefix + name, value=float(np.mean(counts)), n=n, item=layer))
         return told
 
     def _mean(
@@ -179,16 +193,6 @@ def _only(network: Network, layers: list[str]) -> Network:
     return {layer: network[layer] for layer in layers}
 
 
-def _widths(shown: Populations, layer: str, n: int) -> list[Value]:
-    """Return the width of a layer and how many of its features are constant in the pruned networks."""
-    pruned = [subject.activations[layer] for subject in shown.pruned]
-    dropped = [float((x.amax(dim=0) == x.amin(dim=0)).sum()) for x in pruned]
-    return [
-        Value(quantity="features", value=float(pruned[0].shape[1]), n=n, item=layer),
-        Value(quantity="dropped", value=float(np.mean(dropped)), n=n, item=layer),
-    ]
-
-
 def _card(title: str, low: float | None, source: str) -> Card:
     def quantity(meaning: str) -> Quantity:
         return Quantity(unit="similarity", better="higher", range=(low, 1), meaning=meaning)
@@ -204,12 +208,23 @@ def _card(title: str, low: float | None, source: str) -> Card:
             "separate": quantity("of one layer in two dense networks of different seeds"),
             "untrained": quantity("of one layer in the dense network and at its initial weights"),
             "permuted": quantity("of one layer with the examples of one side in random order"),
-            "features": Quantity(unit="count", better="neither", range=(1, None), meaning="width of the layer"),
-            "dropped": Quantity(unit="count", better="neither", range=(0, None), meaning="constant features, left out"),
+            **_counts("", "pruned"),
+            **_counts("dense_", "dense"),
         },
         invariant_to=("network order", "example order", "class relabelling"),
         source=source,
     )
+
+
+def _counts(prefix: str, network: str) -> dict[str, Quantity]:
+    def quantity(least: int, meaning: str) -> Quantity:
+        return Quantity(unit="count", better="neither", range=(least, None), meaning=f"{meaning}, {network} network")
+
+    return {
+        f"{prefix}features": quantity(1, "width of the layer"),
+        f"{prefix}dropped": quantity(0, "constant features of the layer, left out"),
+        f"{prefix}rank": quantity(1, "dimensions of the layer that canonical correlations compare"),
+    }
 
 
 @MEASURES.register("cka")

@@ -8,6 +8,7 @@ from prunescope.models.lenet5 import LeNet5
 from prunescope.models.lenet300 import LeNet300
 from prunescope.models.mlp import MLP
 from prunescope.models.model import MODELS, Model, build
+from prunescope.models.pretrained import Pretrained
 from prunescope.models.projection import Auxiliary, auxiliary
 from prunescope.models.resnet import ResNet, ResNet20, ResNet32, ResNet44, ResNet56, ResNet110
 from prunescope.models.resnet18 import ResNet18
@@ -28,6 +29,7 @@ __all__ = [
     "LeNet5",
     "LeNet300",
     "Model",
+    "Pretrained",
     "ResNet",
     "ResNet18",
     "ResNet20",

@@ -1,16 +1,18 @@
-"""All pairs of layers at once, and the floor that permuted examples give."""
+"""All pairs of layers at once, the floor that permuted examples give, and what a metric keeps of one layer."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from prunescope.core.errors import PrunescopeError, unknown_name
+from prunescope.similarity.basis import Basis
 from prunescope.similarity.cca import mean_cca_family, pwcca_family, svcca_family
 from prunescope.similarity.cka import cka_family
 from prunescope.similarity.family import Family
@@ -122,6 +124,42 @@ def permutation_floor(
         order = torch.from_numpy(rng.permutation(layer_y.n)).to(layer_y.data.device)
         floor[draw] = float(chosen.compare([side_x], [side_y.permuted(order)])[0, 0])
     return floor
+
+
+class LayerFacts(NamedTuple):
+    """What a value of a layer rests on.
+
+    Attributes:
+        n: examples.
+        features: width, constant ones included.
+        dropped: constant features, which no metric looks at.
+        rank: dimensions that are compared: what the features span (``cca``, ``pwcca``) or the components kept
+            (``svcca``); None for a metric that weighs all directions by their variance.
+    """
+
+    n: int
+    features: int
+    dropped: int
+    rank: int | None
+
+
+def layer_facts(x: Matrix, metric: str = "cka", **options: object) -> LayerFacts:
+    """Return what a metric, named as in :func:`layer_grid`, compares of one layer ``[n, p]``.
+
+    Raises:
+        PrunescopeError: as the metric itself.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.random.default_rng(0).normal(size=(100, 2))
+        >>> layer_facts(np.c_[x, x.sum(1), np.ones(100)], "cca")
+        LayerFacts(n=100, features=4, dropped=1, rank=2)
+    """
+    [layer] = represent([x], ["x"])
+    layer.require_variation()
+    side = family(metric, options).prepare(layer)
+    dropped = layer.width - int(layer.alive.sum())
+    return LayerFacts(layer.n, layer.width, dropped, side.rank if isinstance(side, Basis) else None)
 
 
 def family(metric: str, options: Mapping[str, object]) -> Family:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.measuring import Cell, Graph, Measured
@@ -57,10 +58,13 @@ class _Planner:
         return make_node("data", identity, {**source, "normalize": normalize}, {}, payload, artefact="data")
 
     def _init_node(self, seed: int) -> str:
-        model = self.study.model
-        identity = {"model": model.spec(), "seed": seed}
+        model, pretrained = self.study.model, self.study.init
+        start: dict[str, Any] = {"seed": seed}
+        content = {} if pretrained is None else {"init": pretrained.identity()}
+        place = {} if pretrained is None else {"init": pretrained.canonical(complete=True)}
+        identity, complete = {"model": model.spec(), **start}, {"model": model.spec(complete=True), **start}
         return self.graph.enter(
-            make_node("init", identity, {"model": model.spec(complete=True), "seed": seed}, {"data": self.graph.data})
+            make_node("init", identity | content, complete | content, {"data": self.graph.data}, complete | place)
         )
 
     def _expand(self, name: str) -> None:

@@ -14,7 +14,7 @@ from prunescope.core.config import Config, load_yaml, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.data import SOURCES, Normalization, Source, View, resolve_source
 from prunescope.measures import DEFAULT_BUDGET, MEASURES, Measure, Promise, parse_budget
-from prunescope.models import MODELS, Model
+from prunescope.models import MODELS, Model, Pretrained
 from prunescope.training import Recipe, parse_recipes
 from prunescope.training.recipe import DENSE
 from prunescope.training.stages import Share
@@ -34,6 +34,8 @@ class Study(Config):
         validation: share of the training images held out for decisions.
         normalize: of network inputs; the training images' own mean and deviation when left out.
         model: a registered architecture.
+        init: pre-trained weights that every network starts from, a file or ``owner/name`` on the hub; seeded random
+            ones when left out.
         seeds: one network each.
         recipes: by name, each after the one it comes from.
         views: what the measures see.
@@ -48,6 +50,7 @@ class Study(Config):
     validation: Share = 0.1
     normalize: Normalization | None = None
     model: Annotated[Model, *MODELS.field()]
+    init: Pretrained | None = None
     seeds: tuple[Annotated[int, Field(ge=0)], ...]
     recipes: dict[str, Recipe]
     views: tuple[View, ...] = (View(),)

@@ -19,6 +19,7 @@ from prunescope.core.config import canonical_json
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import SOURCES, Normalization, split_validation
 from prunescope.measures.inference import INFERENCES
+from prunescope.models import Pretrained
 from prunescope.pruning import State
 from prunescope.study.artefacts import SPLIT_SEED, History, Place, build_network, read_state, state_artefact, state_of
 from prunescope.study.journal import Unwritable
@@ -121,7 +122,10 @@ def _init(node: Node, place: Place) -> Artefact:
     data = place.store.read("data", str(node.inputs["data"])).content
     blueprint = {**data, "model": node.payload["model"]}
     seed = int(node.payload["seed"])
-    return state_artefact(State.of(build_network(blueprint, seed), seed=seed), blueprint, [])
+    net = build_network(blueprint, seed)
+    if "init" in node.payload:
+        Pretrained(**node.payload["init"]).load_into(net)
+    return state_artefact(State.of(net, seed=seed), blueprint, [])
 
 
 def _stages(nodes: Sequence[Node], place: Place) -> list[Artefact]:

@@ -42,6 +42,28 @@ def test_a_folder_gives_its_images_labels_and_class_names(folder):
     assert loaded["train"].classes == loaded["test"].classes == tuple(NAMES)
 
 
+def test_a_part_of_one_split_is_read_alone(folder):
+    (folder / "plain_text" / "train-00000-of-00001.parquet").write_bytes(b"not read")
+    for source in (Hub(name=str(folder)), Cifar10(path=str(folder))):
+        part = source.select("test", limit=2, resize=4)
+        assert part.shape == (3, 4, 4) and len(part) == 2 and part.classes == tuple(NAMES)
+    with pytest.raises(PrunescopeError, match="no such split; got validation"):
+        Hub(name=str(folder)).select("validation")
+
+
+@pytest.mark.parametrize("split", [True, False])
+def test_what_save_to_disk_wrote_is_read(tmp_path, encode, split):
+    features = datasets.Features({"image": datasets.Image(), "label": datasets.ClassLabel(names=NAMES)})
+    rows = {"image": [{"bytes": encode(a), "path": None} for a in COLOUR], "label": LABELS}
+    held = datasets.Dataset.from_dict(rows, features=features)
+    (datasets.DatasetDict({"test": held}) if split else held).save_to_disk(str(tmp_path / "saved"))
+    source = Hub(name=str(tmp_path / "saved"))
+    loaded = source.select("test")
+    assert torch.equal(loaded.images, torch.from_numpy(COLOUR.transpose(0, 3, 1, 2).copy()))
+    assert loaded.labels.tolist() == LABELS and loaded.classes == tuple(NAMES)
+    assert list(source.identity()) == ["arrow"]
+
+
 def test_a_file_gives_its_split_alone(folder):
     loaded = Hub(name=str(folder / "plain_text" / "test-00000-of-00001.parquet")).load()
     assert list(loaded) == ["test"] and len(loaded["test"]) == 3

@@ -1,7 +1,7 @@
 import pytest
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.data import SOURCES, Arrays, Cifar10, Digits, Hub, Mnist, resolve_source
+from prunescope.data import SOURCES, Arrays, Cifar10, Digits, Folder, Hub, Mnist, resolve_source
 
 
 def test_registered_names_and_names_on_the_hub():
@@ -15,6 +15,9 @@ def test_paths_by_what_they_are(tmp_path):
     assert resolve_source(str(tmp_path)) == Hub(name=str(tmp_path))
     assert resolve_source(str(tmp_path / "train.parquet")) == Hub(name=str(tmp_path / "train.parquet"))
     assert resolve_source(str(tmp_path / "x.npz")) == Arrays(path=str(tmp_path / "x.npz"))
+    (tmp_path / "images" / "cat").mkdir(parents=True)
+    (tmp_path / "images" / "cat" / "1.PNG").touch()
+    assert resolve_source(str(tmp_path / "images")) == Folder(path=str(tmp_path / "images"))
 
 
 def test_a_registered_name_with_its_folder(tmp_path):
@@ -27,7 +30,7 @@ def test_a_registered_name_with_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("reference", "told"),
     [
-        ("digit", "unknown data set 'digit'.*'digits'.*Known: arrays, cifar10, digits, hub, mnist"),
+        ("digit", "unknown data set 'digit'.*'digits'.*Known: arrays, cifar10, digits, folder, hub, mnist"),
         ("", "unknown data set ''"),
         ("minst=x", "unknown name in datasets: 'minst'.*'mnist'"),
         ("digits=x", "unknown field 'path'"),

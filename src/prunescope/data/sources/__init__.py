@@ -8,17 +8,19 @@ from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.data.dataset import SOURCES, Source
 from prunescope.data.sources.arrays import Arrays
 from prunescope.data.sources.digits import Digits
+from prunescope.data.sources.folder import Folder, has_images
 from prunescope.data.sources.hub import Cifar10, Hub, Mnist, NamedHub
 from prunescope.data.sources.teacher import Teacher
 
-__all__ = ["Arrays", "Cifar10", "Digits", "Hub", "Mnist", "NamedHub", "Teacher", "resolve_source"]
+__all__ = ["Arrays", "Cifar10", "Digits", "Folder", "Hub", "Mnist", "NamedHub", "Teacher", "resolve_source"]
 
 
 def resolve_source(reference: str) -> Source:
     """Return the source that a text names: a registered name, a path, ``NAME=PATH``, or a name on the hub.
 
     Args:
-        reference: ``digits``; ``mnist=FOLDER``; a folder or file of parquet; a ``.npz`` file; ``owner/name``.
+        reference: ``digits``; ``mnist=FOLDER``; a folder or file of parquet; a folder of class folders with image
+            files; a folder of ``save_to_disk``; a ``.npz`` file; ``owner/name``.
 
     Raises:
         PrunescopeError: for what is none of these, with the nearest registered names.
@@ -33,10 +35,12 @@ def resolve_source(reference: str) -> Source:
     exists = reference != "" and path.exists()
     if path.suffix == ".npz":
         return Arrays(path=reference)
+    if exists and path.is_dir() and has_images(path) and not any(path.rglob("*.parquet")):
+        return Folder(path=reference)
     if path.suffix == ".parquet" or (exists and path.is_dir()):
         return Hub(name=reference)
     if exists:
-        raise PrunescopeError("not a data file", expected="a folder or file of parquet, or .npz", got=reference)
+        raise PrunescopeError("not a data file", expected="a folder of parquet or images, or .npz", got=reference)
     name, _, folder = reference.partition("=")
     if folder and "/" not in name:
         return SOURCES.build({name: {"path": folder}})

@@ -11,12 +11,14 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.data.resize import resized_image
 
+_RESIZE = "An audit takes --resize N"
 _GREY = {"L", "1", "LA", "La"}
 _DEEP = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
 
 
-def decode_images(encoded: Iterable[bytes | None], where: str) -> Tensor:
+def decode_images(encoded: Iterable[bytes | None], where: str, *, resize: int | None = None) -> Tensor:
     """Return uint8 ``[n, channels, height, width]``: one channel if all images are grey, else three.
 
     Palettes, alpha and other colour spaces become RGB; images are turned as their EXIF orientation says.
@@ -24,6 +26,7 @@ def decode_images(encoded: Iterable[bytes | None], where: str) -> Tensor:
     Args:
         encoded: the bytes of each image file.
         where: named by errors.
+        resize: side of the square that each image is scaled and cropped to.
 
     Raises:
         PrunescopeError: with the row of an image that is missing, broken, of another size, or deeper than 8 bits.
@@ -32,9 +35,12 @@ def decode_images(encoded: Iterable[bytes | None], where: str) -> Tensor:
     size, channels, count = (0, 0), 1, 0
     for row, data in enumerate(encoded):
         image = _opened(data, f"{where}: row {row}")
+        image = image if resize is None else resized_image(image, resize)
         if row and image.size != size:
             expected, got = (f"{h}×{w}" for w, h in (size, image.size))
-            raise PrunescopeError("images differ in size", expected=expected, got=got, where=f"{where}: row {row}")
+            raise PrunescopeError(
+                "images differ in size", expected=expected, got=got, where=f"{where}: row {row}", remedy=_RESIZE
+            )
         if channels == 1 and image.mode == "RGB":
             pixels = bytearray(np.repeat(np.frombuffer(pixels, np.uint8), 3).tobytes())
             channels = 3

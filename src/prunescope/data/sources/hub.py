@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any, ClassVar
 
 from pydantic import Field
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.data.dataset import SOURCES, Dataset, Source
+from prunescope.core.hub import without_retry_messages
+from prunescope.data.dataset import SOURCES, SUBSET_SEED, Dataset, Source
 from prunescope.data.sources.decode import decode_images
 from prunescope.data.sources.files import checksums, labelled, with_test
 from prunescope.data.sources.parquet import Split, find_columns, find_parquet, open_split
+from prunescope.data.sources.saved import is_saved, open_saved, opened
+from prunescope.data.subset import stratified_subset
 
 
 @SOURCES.register("hub")
@@ -25,7 +26,8 @@ class Hub(Source):
     validation split stands in for it.
 
     Attributes:
-        name: ``owner/name`` on the hub, or a folder (searched at any depth) or file of parquet.
+        name: ``owner/name`` on the hub, a folder (searched at any depth) or file of parquet, or a folder that
+            ``save_to_disk`` wrote.
         configuration: of a hub data set that has several.
         revision: branch, tag or commit on the hub.
         image: column of the images, where several could be meant.
@@ -40,29 +42,49 @@ class Hub(Source):
 
     def load(self) -> Mapping[str, Dataset]:
         """Return ``train`` and ``test``, or the one of them that a local folder holds."""
-        root = self._local()
-        splits = (
-            self._download() if root is None else {s: open_split(f) for s, f in with_test(find_parquet(root)).items()}
-        )
+        return self._read(self._splits())
+
+    def select(self, split: str, *, resize: int | None = None, limit: int | None = None) -> Dataset:
+        """Return one split; the images of no other one, and no more than ``limit``, are decoded."""
+        splits = self._splits(split)
+        if split not in splits:
+            raise PrunescopeError("there is no such split", got=split, where=self.name)
+        return self._read({split: splits[split]}, resize, limit)[split]
+
+    def _read(
+        self, splits: Mapping[str, Split], resize: int | None = None, limit: int | None = None
+    ) -> dict[str, Dataset]:
         parts, names = {}, set()
-        for split, opened in splits.items():
-            image, label = find_columns(opened, self.image, self.label)
-            table = opened.read([image, label])
-            parts[split] = decode_images(_encoded(table[image]), f"{opened.where}: {image}"), table[label].to_numpy()
-            names.add(tuple(getattr(opened.features[label], "names", None) or ()))
+        for name, split in splits.items():
+            image, label = find_columns(split, self.image, self.label)
+            table = _part(split.read([image, label]), label, limit)
+            images = decode_images(_encoded(table[image]), f"{split.where}: {image}", resize=resize)
+            parts[name] = images, table[label].to_numpy()
+            names.add(tuple(getattr(split.features[label], "names", None) or ()))
         if not splits:
             raise PrunescopeError("no split named train, test or validation", where=self.name)
         if len(names) > 1:
             raise PrunescopeError("the splits differ in their class names", got=sorted(names), where=self.name)
         return labelled(parts, names.pop() or None, self.name)
 
+    def _splits(self, only: str = "") -> dict[str, Split]:
+        root = self._local()
+        if root is None:
+            return self._download()
+        if is_saved(root):
+            return with_test(open_saved(root))
+        found = with_test(find_parquet(root))
+        return {split: open_split(files) for split, files in found.items() if only in ("", split)}
+
     def identity(self) -> Mapping[str, Any]:
         """Return the checksums of local files, or the name on the hub, and the columns that were asked for."""
         root = self._local()
         options = self.canonical() | {"name": self.name, "revision": self.revision}
         if root is not None:
-            files = with_test(find_parquet(root))
             options = {k: v for k, v in options.items() if k in ("image", "label")}
+            if is_saved(root):
+                return {"arrow": checksums(sorted(root.rglob("*.arrow"))), **options}
+            files = with_test(find_parquet(root))
             return {"parquet": {split: checksums(found) for split, found in files.items()}, **options}
         return {"hub": options}
 
@@ -79,23 +101,16 @@ class Hub(Source):
 
     def _download(self) -> dict[str, Split]:
         import datasets
-        from datasets.table import embed_table_storage
 
         try:
-            with _without_retry_messages():
+            with without_retry_messages():
                 found = datasets.load_dataset(self.name, self.configuration, revision=self.revision)
         except Exception as error:  # network, hub and builders each have their own exceptions
             told = f"{type(error).__name__}: {error}".splitlines()[0][:300]
             remedy = "Without network, pass a local folder of its parquet files instead of the name"
             raise PrunescopeError("cannot be loaded from the hub", got=told, where=self.name, remedy=remedy) from None
 
-        def reader(split: Any) -> Any:
-            return lambda columns: embed_table_storage(split.select_columns(columns).with_format("arrow")[:])
-
-        return {
-            split: Split(features=data.features, read=reader(data), where=f"{self.name}: {split}")
-            for split, data in with_test(found).items()
-        }
+        return {split: opened(data, f"{self.name}: {split}") for split, data in with_test(found).items()}
 
 
 class NamedHub(Source):
@@ -108,6 +123,10 @@ class NamedHub(Source):
     def load(self) -> Mapping[str, Dataset]:
         """Return ``train`` and ``test``."""
         return self._hub().load()
+
+    def select(self, split: str, *, resize: int | None = None, limit: int | None = None) -> Dataset:
+        """Return what :class:`Hub` returns."""
+        return self._hub().select(split, resize=resize, limit=limit)
 
     def identity(self) -> Mapping[str, Any]:
         """Return what :class:`Hub` returns."""
@@ -137,16 +156,11 @@ class Cifar10(NamedHub):
     hub_name: ClassVar[str] = "uoft-cs/cifar10"
 
 
-@contextmanager
-def _without_retry_messages() -> Iterator[None]:
-    """Keep the hub's client from logging each attempt: a last failure is told once, by us."""
-    logger = logging.getLogger("huggingface_hub")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
+def _part(table: Any, label: str, limit: int | None) -> Any:
+    """Return the rows of a stratified part of a ``pyarrow.Table``."""
+    if limit is None or limit >= len(table):
+        return table
+    return table.take(stratified_subset(table[label].to_numpy(), limit, SUBSET_SEED))
 
 
 def _encoded(column: Any) -> Iterator[bytes | None]:

@@ -10,7 +10,7 @@ from typing import Any
 
 from prunescope.core.errors import PrunescopeError, unknown_name
 
-_WORDS = {
+SPLIT_WORDS = {
     "train": "train",
     "training": "train",
     "test": "test",
@@ -144,15 +144,15 @@ def _hidden(file: Path, root: Path) -> bool:
 
 def _split_of(file: Path, root: Path) -> str | None:
     """Return the split that a word in the file's name tells, or a folder's whole name, up to ``root`` itself."""
-    words = {word for word in re.split("[^a-z]+", file.stem.lower()) if word in _WORDS}
-    told = {_WORDS[word] for word in words}
+    words = {word for word in re.split("[^a-z]+", file.stem.lower()) if word in SPLIT_WORDS}
+    told = {SPLIT_WORDS[word] for word in words}
     if len(told) > 1:
         raise PrunescopeError("a file's name tells two splits", got=", ".join(sorted(words)), where=str(file))
     if told:
         return told.pop()
     top = root.parent if root.is_file() else root
     folders = [folder.name.lower() for folder in file.parents if folder == top or top in folder.parents]
-    return next((_WORDS[name] for name in folders if name in _WORDS), None)
+    return next((SPLIT_WORDS[name] for name in folders if name in SPLIT_WORDS), None)
 
 
 def _refuse_missing_shards(files: Sequence[Path]) -> None:

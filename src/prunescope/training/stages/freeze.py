@@ -10,10 +10,10 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.patterns import Patterns, matching
 from prunescope.models import tap_names
 from prunescope.pruning import State, prunable
 from prunescope.training.stages.stage import STAGES, Context, Stage
-from prunescope.training.stages.targets import Patterns, matching
 
 
 @STAGES.register("freeze")

@@ -10,6 +10,7 @@ from pydantic import model_validator
 from torch import nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.patterns import Patterns
 from prunescope.core.schedule import DurationField, cubic_sparsity
 from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Magnitude, Mask, State, choose
@@ -18,7 +19,7 @@ from prunescope.training.learning_rate import surely_longer
 from prunescope.training.running import Event
 from prunescope.training.stages.prune import gather, pruned_share
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
-from prunescope.training.stages.targets import Patterns, changeable
+from prunescope.training.stages.targets import changeable
 from prunescope.training.stages.train import Train
 
 

@@ -6,9 +6,10 @@ import math
 from dataclasses import replace
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.patterns import Patterns, matching
 from prunescope.pruning import State
 from prunescope.training.stages.stage import STAGES, Context, Stage
-from prunescope.training.stages.targets import Patterns, changeable, matching
+from prunescope.training.stages.targets import changeable
 
 
 @STAGES.register("normalize_rows")

@@ -8,6 +8,7 @@ from pydantic import model_validator
 from torch import nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.patterns import Patterns
 from prunescope.core.seeds import derived_seed
 from prunescope.pruning import CRITERIA, Budget, Criterion, Evidence, Mask, State, choose
 from prunescope.pruning.budget import Counts, Scope
@@ -15,7 +16,7 @@ from prunescope.pruning.hidden import NodeCriterion
 from prunescope.pruning.parity import parity_budget
 from prunescope.training.stages.sampled import Sampled, SampleSize, validation_sample
 from prunescope.training.stages.stage import STAGES, Context, Share, Stage
-from prunescope.training.stages.targets import Patterns, changeable
+from prunescope.training.stages.targets import changeable
 
 
 @STAGES.register("prune")

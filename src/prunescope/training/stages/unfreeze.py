@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.patterns import Patterns, matching
 from prunescope.pruning import State
 from prunescope.training.stages.stage import STAGES, Context, Stage
-from prunescope.training.stages.targets import Patterns, matching
 
 
 @STAGES.register("unfreeze")
