@@ -9,11 +9,12 @@ from torch import Tensor, nn
 
 from prunescope.core.config import Config
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.patterns import Patterns
 from prunescope.pruning import State
 from prunescope.pruning.sample import drawn, sample_size
 from prunescope.pruning.statistic import STATISTICS, Statistic
 from prunescope.training.stages.stage import Context
-from prunescope.training.stages.targets import Patterns, changeable
+from prunescope.training.stages.targets import changeable
 
 SampleSize = Annotated[int, Field(ge=1)] | None
 
