@@ -64,11 +64,10 @@ def shown(synthetic):
 
     def living(subject, weight, history):
         net = torch.nn.Linear(10, 1, bias=False)
+        net.weight.data = weight.view(1, 10)
+        told = [{name.replace("/w", "/weight"): value for name, value in entry.items()} for entry in history]
         state = State.of(net, seed=subject.seed)
-        state = replace(
-            state, weights={"w": weight.view(1, 10)}, mask=type(state.mask)({"w": torch.ones(1, 10, dtype=torch.bool)})
-        )
-        return replace(subject, fetch_state=lambda: state, fetch_history=lambda: history)
+        return replace(subject, build=lambda: net, fetch_state=lambda: state, fetch_history=lambda: told)
 
     pruned = [living(*parts) for parts in zip(whole.pruned, weights, [LIFE, other], strict=True)]
     return replace(whole, pruned=tuple(pruned))
@@ -84,9 +83,9 @@ def test_a_hand_sized_example(shown):
     assert found["regrown_share"].value == pytest.approx(4 / 6)
     assert found["regrown_size"].value == pytest.approx(0.5)
     assert found["relative_size"].value == pytest.approx((0.5 / 0.9 + 0.5 / 0.4) / 2)
-    assert [value.item for value in found.values if value.quantity == "regrown"] == ["", "w"]
+    assert [value.item for value in found.values if value.quantity == "regrown"] == ["", "weight"]
     assert not any(value.quantity.startswith("train") for value in found.values)
-    assert found.arrays["zeros/w"].tolist() == pytest.approx(np.array([[0, 0, 0.6, 0.3, 0.1]] * 2))
+    assert found.arrays["zeros/weight"].tolist() == pytest.approx(np.array([[0, 0, 0.6, 0.3, 0.1]] * 2))
     assert found.arrays["at/regrow"].tolist() == [3.0]
 
 

@@ -43,6 +43,8 @@ KEPT, UNSURE, BROKEN = (0.1, 0.0, 0.2), (0.4, 0.1, 0.7), (2.0, 1.5, 2.5)
         ({0.5: UNSURE, 0.9: BROKEN}, "up to 50 % sparsity (certain at no level, possible up to 50 %)."),
         ({0.5: BROKEN, 0.9: BROKEN}, "breaks a promise already at 50 % sparsity."),
         ({0.0: KEPT, 0.5: BROKEN}, "breaks a promise already at 50 % sparsity."),
+        ({0.0: KEPT}, "keeps every promise with nothing pruned."),
+        ({0.0: BROKEN}, "breaks a promise with nothing pruned."),
     ],
 )
 def test_the_answer_in_words(levels: Levels, words: str) -> None:

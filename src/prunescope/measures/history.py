@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from prunescope.core.statistics import spread_within
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.subject import Populations, Subject
+from prunescope.pruning.mask import prunable
 
 Entry = Mapping[str, Any]
 Array = NDArray[np.float64]
@@ -152,7 +153,7 @@ class History(Measure):
         found = curves([network.history for network in networks])
         if not found:
             return Measurement.not_applicable(NOTHING)
-        sizes = {name: total for name, (_, total) in networks[0].state.mask.counts().items()}
+        sizes = {name: weight.numel() for name, weight in prunable(networks[0].build()).items()}
         arrays = {
             name: array for name, array in found.items() if not name.removeprefix("epoch/").startswith("nonzero/")
         }
@@ -173,7 +174,9 @@ def _ends(found: Mapping[str, Array], networks: int) -> Iterable[Value]:
     if "validation/accuracy" in found:
         accuracy, epochs = found["validation/accuracy"], found["epoch/validation/accuracy"]
         yield _over("best_validation_accuracy", accuracy.max(axis=1), networks)
-        yield _over("best_epoch", epochs[accuracy.argmax(axis=1)], networks)
+        best = epochs[accuracy.argmax(axis=1)]
+        interval = spread_within(list(best), float(epochs[0]), float(epochs[-1]))
+        yield Value.of("best_epoch", float(best.mean()), networks, interval=interval)
 
 
 def _zeros(networks: Sequence[Subject], sizes: Mapping[str, int]) -> Iterable[Value]:

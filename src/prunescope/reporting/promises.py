@@ -21,6 +21,7 @@ NAMES = {
     ("calibration", "rise"): "calibration error rise",
 }
 ALL = "every promise"
+UNPRUNED = "with nothing pruned."
 DASH = "\u2060–\u2060"  # does not break a line
 ORDER = ("broken", "unmeasured", "unsure", "kept")
 
@@ -63,10 +64,11 @@ class Strip:
 
 
 def strips(reading: Reading) -> tuple[Strip, ...]:
-    """Return the strip of every pruned recipe that the verdict speaks of, controls last."""
+    """Return the strip of every recipe that the verdict speaks of: controls behind others, unpruned ones last."""
     verdict = reading.material.verdict
     known = {} if verdict is None else {entry.recipe: entry for entry in verdict.recipes}
-    return tuple(strip(reading, known[name]) for name in reading.recipes if name in known)
+    told = [known[name] for name in reading.recipes if name in known]
+    return tuple(strip(reading, verdict) for verdict in sorted(told, key=_unpruned))
 
 
 def strip(reading: Reading, verdict: RecipeVerdict) -> Strip:
@@ -97,6 +99,8 @@ def answer(verdict: RecipeVerdict) -> tuple[str, str, str]:
     unknown = bool(missing) and (broken is None or missing[0].sparsity < broken.sparsity)
     if verdict.keeps is None and unknown:
         return "cannot be judged: a promise was not measured at its lowest level", "", ""
+    if _unpruned(verdict):
+        return "keeps" if broken is None else "breaks", "every promise" if broken is None else "a promise", UNPRUNED
     if not verdict.keeps:
         at = sparsity(broken.sparsity) if broken is not None else "its lowest level"
         return "breaks a promise already at", at, "sparsity."
@@ -109,6 +113,10 @@ def answer(verdict: RecipeVerdict) -> tuple[str, str, str]:
         )
     last = ", the highest level measured" if verdict.keeps == max(cell.sparsity for cell in verdict.cells) else ""
     return "keeps every promise up to", sparsity(verdict.keeps), f"sparsity{sure}{last}."
+
+
+def _unpruned(verdict: RecipeVerdict) -> bool:
+    return all(cell.sparsity == 0 for cell in verdict.cells)
 
 
 def fault(cell: Cell, view: str) -> str:

@@ -71,6 +71,7 @@ class Scale:
 
     low: float
     high: float
+    form: str = ".2~f"
 
     @staticmethod
     def over(curves: Sequence[Curve], *, zero: bool) -> Scale:
@@ -85,7 +86,7 @@ class Scale:
         import altair as alt
 
         scale = alt.Scale(domain=[self.low, self.high], nice=False, zero=False)
-        return alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6, format=".2~f"))
+        return alt.Y("value:Q", title=title, scale=scale, axis=alt.Axis(tickCount=6, format=self.form))
 
     def share(self, value: float) -> float:
         """Return where a value stands from bottom (0) to top (1)."""
@@ -122,8 +123,21 @@ def layer_axis(names: Sequence[str]) -> alt.X:
     return alt.X("x:N", title="layer, from input to output", sort=list(names), scale=scale, axis=axis)
 
 
-def draw(curves: Sequence[Curve], x: alt.X, scale: Scale, axis: str, theme: Theme, bars: Sequence[Bar] = ()) -> Drawing:
-    """Return bars and bands first, then lines, whiskers, points and names; ``axis`` names the vertical one."""
+def draw(
+    curves: Sequence[Curve],
+    x: alt.X,
+    scale: Scale,
+    axis: str,
+    theme: Theme,
+    bars: Sequence[Bar] = (),
+    *,
+    under: Sequence[alt.Chart] = (),
+    fields: Sequence[tuple[str, str]] = FIELDS,
+) -> Drawing:
+    """Return bars and bands first, then lines, whiskers, points and names; ``axis`` names the vertical one.
+
+    ``under`` are marks to lie at the bottom, ``fields`` what is told when the pointer rests on a point.
+    """
     import altair as alt
 
     height, y, size = theme.height(HEIGHT), scale.axis(axis), theme.stretch
@@ -142,6 +156,7 @@ def draw(curves: Sequence[Curve], x: alt.X, scale: Scale, axis: str, theme: Them
     ranged = shown.transform_filter("isValid(datum.low)")
     drawing = layers.stack(
         [
+            *under,
             *_bars(bars, x, y, theme),
             ranged.transform_filter("datum.spread == 'band'")
             .mark_area(color=theme.ink, opacity=0.12, clip=True)
@@ -154,7 +169,7 @@ def draw(curves: Sequence[Curve], x: alt.X, scale: Scale, axis: str, theme: Them
             .encode(y="low:Q", y2="high:Q", color=color),
             dot.encode(
                 color=color, fill=color, fillOpacity=fill, opacity=opacity, shape=alt.Shape("shape:N", scale=None),
-                tooltip=layers.tips(FIELDS),
+                tooltip=layers.tips(fields),
             ),
             *_names(curves, x, y, scale, theme),
         ],

@@ -1,10 +1,20 @@
 """The sections of the page, in telling order; a new section is one file and one line here."""
 
 from prunescope.reporting.section import Section
-from prunescope.reporting.sections import accuracy, agreement, calibration, classes, cost, forgotten, representation
+from prunescope.reporting.sections import (
+    accuracy,
+    agreement,
+    calibration,
+    classes,
+    cost,
+    forgotten,
+    history,
+    representation,
+)
 
 SECTIONS: tuple[Section, ...] = (
     accuracy.SECTION,
+    history.SECTION,
     classes.SECTION,
     forgotten.SECTION,
     agreement.SECTION,
