@@ -27,10 +27,11 @@ def feed(data, batch=16):
     return Feed(data=data, batch=batch, normalization=Normalization.of(data.images))
 
 
-def trained(data, state, until, name="sgd", callbacks=(), **options):
+def trained(data, state, until, name="sgd", callbacks=(), precision="float32", **options):
     optimizer = OPTIMIZERS.build({name: options or {"lr": 0.05, "momentum": 0.9}})
     arguments = {"objective": CrossEntropy(), "optimizer": optimizer, "schedule": constant()}
-    return train(small_net(), state, feed(data), until=until, callbacks=callbacks, **arguments)
+    arguments |= {"callbacks": callbacks, "precision": precision}
+    return train(small_net(), state, feed(data), until=until, **arguments)
 
 
 def same(left, right):
@@ -51,14 +52,17 @@ def test_every_optimizer_has_fierce_settings_in_the_next_test():
     assert set(FIERCE) == set(OPTIMIZERS.names())
 
 
-@pytest.mark.parametrize("name", sorted(FIERCE))
-def test_masked_weights_are_bitwise_zero_after_every_step_though_training_was_interrupted(data, state, name):
+@pytest.mark.parametrize(
+    ("name", "precision"),
+    [*((name, "float32") for name in sorted(FIERCE)), ("sgd", "bfloat16"), ("adam", "bfloat16")],
+)
+def test_masked_weights_are_bitwise_zero_after_every_step_though_training_was_interrupted(data, state, name, precision):
     """Momentum from before pruning, decay and adaptive steps revive nothing: looked at after each of 100 steps."""
-    dense = trained(data, state, 5, name, **FIERCE[name])
+    dense = trained(data, state, 5, name, precision=precision, **FIERCE[name])
     assert dense.optimizer
     pruned = dense.with_mask(prune(dense.load_into(small_net()), sparsity=0.6))
     for step in range(6, 106):
-        pruned = trained(data, pruned, step, name, **FIERCE[name])
+        pruned = trained(data, pruned, step, name, precision=precision, **FIERCE[name])
         for parameter, kept in pruned.mask.items():
             assert positive_zero(pruned.weights[parameter][~kept])
             assert pruned.weights[parameter][kept].count_nonzero() > 0

@@ -73,7 +73,7 @@ class FilterCriterion(Criterion):
         Raises:
             PrunescopeError: for a budget that empties a layer, or that counts the weights of each layer by itself.
         """
-        if self.needs_data:
+        if self.needs_data and evidence.stored is None:
             evidence.sample()
         found = self.channels(net, mask)
         alive = found.alive(mask)

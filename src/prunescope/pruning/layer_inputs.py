@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 
 import torch
@@ -93,6 +93,17 @@ def has_columns(layer: nn.Module) -> bool:
     return isinstance(layer, nn.Linear) or (isinstance(layer, nn.Conv2d) and layer.groups == 1)
 
 
+def check_columns(net: nn.Module, names: Iterable[str]) -> None:
+    """Refuse weights of layers that :func:`columns` does not know.
+
+    Raises:
+        PrunescopeError: with the first such layer.
+    """
+    for name in names:
+        if not has_columns(layer_of(net, name)):
+            raise _without_columns(layer_of(net, name)).at(name)
+
+
 def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
     """Return what the weights of one row are multiplied by: ``[images, weights of a row, positions]``.
 
@@ -118,12 +129,7 @@ def columns(layer: nn.Module, inputs: Tensor) -> Tensor:
             (image, channel, row * dilation[0], column * dilation[1], row * stride[0], column * stride[1]),
         )
         return patches.reshape(len(inputs), -1, sides[0] * sides[1])
-    raise PrunescopeError(
-        "this layer is not a matrix product of its inputs",
-        expected="Linear, or Conv2d with groups=1",
-        got=layer,
-        remedy="Leave it whole with ignore=",
-    )
+    raise _without_columns(layer)
 
 
 def column_rows(layer: nn.Module, inputs: Tensor) -> Tensor:
@@ -164,6 +170,15 @@ def column_products(layer: nn.Module, left: Tensor, inputs: Tensor) -> Tensor:
         images,
     )
     return gradients.view(images, rows, -1)
+
+
+def _without_columns(layer: nn.Module) -> PrunescopeError:
+    return PrunescopeError(
+        "this layer is not a matrix product of its inputs",
+        expected="Linear, or Conv2d with groups=1",
+        got=layer,
+        remedy="Leave it whole with ignore=",
+    )
 
 
 def _padded(layer: nn.Conv2d, inputs: Tensor) -> Tensor:

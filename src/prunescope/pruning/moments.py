@@ -8,18 +8,23 @@ from functools import partial
 from torch import Tensor, nn
 
 from prunescope.pruning.hidden import hidden_layers
-from prunescope.pruning.layer_inputs import column_rows, layer_of, masked_weights, second_moments
+from prunescope.pruning.layer_inputs import column_rows, has_columns, layer_of, masked_weights, second_moments
 from prunescope.pruning.mask import Mask
 from prunescope.pruning.statistic import STATISTICS, Statistic
 
 
 @STATISTICS.register("input_moments")
 class InputMoments(Statistic):
-    r"""$X^\top X / n$ ``[N, N]`` of what the weights of each layer multiply; patches of a convolution are rows of X."""
+    r"""$X^\top X / n$ ``[N, N]`` of what the weights of each layer multiply, where that is a matrix product.
+
+    Patches of a convolution are rows of X.
+    """
 
     def __call__(self, net: nn.Module, mask: Mask, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Return the moments by the name of each weight, float64."""
-        return second_moments(net, mask, images, {name: partial(column_rows, layer_of(net, name)) for name in mask})
+        layers = {name: layer_of(net, name) for name in mask}
+        features = {name: partial(column_rows, layer) for name, layer in layers.items() if has_columns(layer)}
+        return second_moments(net, mask, images, features)
 
 
 @STATISTICS.register("node_moments")

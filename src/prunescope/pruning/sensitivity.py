@@ -13,6 +13,7 @@ from prunescope.pruning.layer_inputs import (
     chunks,
     column_products,
     columns,
+    has_columns,
     layer_of,
     masked_weights,
     responses,
@@ -139,7 +140,7 @@ def sensitivities(
 
 @STATISTICS.register("sensitivities")
 class Sensitivities(Statistic):
-    """The sensitivities of all weights, and the number of patches of each layer.
+    """The sensitivities of the weights, and the number of patches, of each layer that is a matrix product.
 
     Attributes:
         over: what is taken over patches, ``mean`` or ``max``.
@@ -150,6 +151,7 @@ class Sensitivities(Statistic):
     def __call__(self, net: nn.Module, mask: Mask, images: Tensor, labels: Tensor) -> dict[str, Tensor]:
         """Return ``NAME`` in the shape of the weight and ``NAME/positions``."""
         tensors: dict[str, Tensor] = {}
-        for name, (values, positions) in sensitivities(net, mask, images, self.over).items():
+        names = [name for name in mask if has_columns(layer_of(net, name))]
+        for name, (values, positions) in sensitivities(net, mask, images, self.over, names).items():
             tensors |= {name: values, f"{name}/positions": torch.tensor(positions)}
         return tensors

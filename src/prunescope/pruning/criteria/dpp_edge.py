@@ -13,7 +13,7 @@ from prunescope.pruning import dpp
 from prunescope.pruning.budget import Budget, row_counts
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
 from prunescope.pruning.kernels import KERNELS, Kernel, Rbf
-from prunescope.pruning.layer_inputs import masked_weights
+from prunescope.pruning.layer_inputs import check_columns, masked_weights
 from prunescope.pruning.mask import Mask
 from prunescope.pruning.moments import InputMoments
 
@@ -49,8 +49,9 @@ class DppEdge(Criterion):
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the edges drawn."""
         counts = budget.shared_out(mask.counts())
-        weights, moments = masked_weights(net, mask), evidence.of(self.statistic, net, mask)
         cut = [name for name, (alive, _) in mask.counts().items() if counts[name] < alive]
+        check_columns(net, cut)
+        weights, moments = masked_weights(net, mask), evidence.of(self.statistic, net, mask)
         rng = np.random.default_rng(evidence.seed)
         chosen = dict(mask)
         for name in cut:

@@ -11,8 +11,9 @@ from torch import Tensor, nn
 from prunescope.pruning.channels import Channels
 from prunescope.pruning.criterion import CRITERIA, Evidence
 from prunescope.pruning.filters import FilterCriterion, Ranking
+from prunescope.pruning.layer_inputs import check_columns
 from prunescope.pruning.mask import Mask
-from prunescope.pruning.sensitivity import sensitivities
+from prunescope.pruning.sensitivity import Sensitivities
 
 RESOLUTION = 2.0**-50  # of a number of draws too large to be whole
 
@@ -81,13 +82,20 @@ class Pfp(FilterCriterion):
     constant: Annotated[float, Field(gt=0)] = 3.0
     failure: Annotated[float, Field(gt=0, lt=1)] = 1e-16
 
+    @property
+    def statistic(self) -> Sensitivities:
+        """Sensitivities, their maximum over patches."""
+        return Sensitivities(over="max")
+
     def ranking(self, net: nn.Module, mask: Mask, found: Channels, evidence: Evidence) -> Ranking:
         """Return sensitivities, and the errors at which channels go."""
-        images, _ = evidence.sample()
-        seen = sensitivities(net, mask, images, over="max", names=[name for name in found.columns if name in mask])
-        scores = found.largest({name: s.values.transpose(0, 1).flatten(1).amax(1) for name, s in seen.items()})
+        readers = [name for name in found.columns if name in mask]
+        check_columns(net, readers)
+        seen = evidence.of(self.statistic, net, mask)
+        scores = found.largest({name: seen[name].transpose(0, 1).flatten(1).amax(1) for name in readers})
         cells = {
-            n: torch.full((s.values.shape[1],), (s.positions + 1) * s.values[0, 0].numel()) for n, s in seen.items()
+            n: torch.full((seen[n].shape[1],), (int(seen[f"{n}/positions"]) + 1) * seen[n][0, 0].numel())
+            for n in readers
         }
         alive, most = found.alive(mask), found.largest(cells)
         claims = {}

@@ -8,6 +8,7 @@ from torch import nn
 
 from prunescope.pruning.budget import Budget, select_top
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
+from prunescope.pruning.layer_inputs import check_columns
 from prunescope.pruning.mask import Mask, prunable
 from prunescope.pruning.sensitivity import Sensitivities
 
@@ -37,5 +38,6 @@ class Sipp(Criterion):
 
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the mask of the most sensitive weights."""
+        check_columns(net, mask)
         found = evidence.of(self.statistic, net, mask)
         return select_top({name: found[name] for name in prunable(net) if name in mask}, mask, budget)

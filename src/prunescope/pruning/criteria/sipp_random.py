@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from prunescope.pruning.budget import WHOLE, Budget, highest_of_rows, select_top
 from prunescope.pruning.criterion import CRITERIA, Criterion, Evidence
-from prunescope.pruning.layer_inputs import masked_weights
+from prunescope.pruning.layer_inputs import check_columns, masked_weights
 from prunescope.pruning.mask import Mask
 from prunescope.pruning.sampling_bound import DELTA, C, allocate, sampling_error
 from prunescope.pruning.sensitivity import Sensitivities, Sensitivity
@@ -51,6 +51,7 @@ class SippRandom(Criterion):
 
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the weights that were hit."""
+        check_columns(net, mask)
         found, weights = evidence.of(self.statistic, net, mask), masked_weights(net, mask)
         halves = {n: _halves(w, Sensitivity(found[n], int(found[f"{n}/positions"]))) for n, w in weights.items()}
         generator = evidence.generator()
