@@ -123,6 +123,15 @@ def test_filters_can_be_budgeted_in_weights(name, residual, evidence):
         choose(criterion, residual, first, Budget.of_total(first, sparsity=0.4, scope="layer"), evidence)
 
 
+@pytest.mark.parametrize("name", [name for name in FILTERS if CRITERIA.get(name).needs_data])
+def test_images_with_nan_are_refused(name, residual, evidence):
+    criterion, first = CRITERIA.get(name)(), Mask.full(residual)
+    broken = Evidence(images=evidence.images * torch.nan, labels=evidence.labels)
+    budget = Budget.of_total(criterion.counts(residual, first), sparsity=0.5)
+    with pytest.raises(PrunescopeError, match=r"NaN|not finite"):
+        choose(criterion, residual, first, budget, broken)
+
+
 @pytest.mark.parametrize("name", NODES + FILTERS)
 def test_a_budget_that_empties_a_layer_is_refused(name, mlp, evidence):
     criterion = CRITERIA.get(name)()

@@ -15,6 +15,7 @@ from prunescope.pruning.criteria.shuffled import Shuffled
 from prunescope.pruning.criteria.sipp import Sipp
 from prunescope.pruning.criteria.sipp_random import SippRandom
 from prunescope.pruning.criteria.snip import Snip
+from prunescope.pruning.criteria.thinet import ThiNet
 
 __all__ = [
     "DppEdge",
@@ -32,4 +33,5 @@ __all__ = [
     "Sipp",
     "SippRandom",
     "Snip",
+    "ThiNet",
 ]
