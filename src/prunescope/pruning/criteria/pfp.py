@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.pruning.channels import Channels
 from prunescope.pruning.criterion import CRITERIA, Evidence
 from prunescope.pruning.filters import FilterCriterion, Ranking
@@ -97,6 +98,9 @@ class Pfp(FilterCriterion):
             n: torch.full((seen[n].shape[1],), (int(seen[f"{n}/positions"]) + 1) * seen[n][0, 0].numel())
             for n in readers
         }
+        for name, score in scores.items():
+            if bool(torch.isnan(score).any()):
+                raise PrunescopeError("a score is NaN", where=name, remedy="Check the weights and the data for NaN")
         alive, most = found.alive(mask), found.largest(cells)
         claims = {}
         for name, flags in alive.items():
