@@ -6,7 +6,9 @@ import shutil
 import pytest
 import torch
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.study.artefacts import read_state
+from prunescope.study.doctor import examine
 from prunescope.study.journal import Journal
 from prunescope.study.plan import plan_study
 from prunescope.study.run import run
@@ -152,10 +154,58 @@ def test_gradual_pruning_cut_off_at_any_epoch_goes_on_to_the_same_bits(finished,
     assert all(torch.equal(cut[1].tensors[name], tensor) for name, tensor in whole[1].tensors.items())
 
 
-def test_a_factory_that_raises_fails_before_anything_but_data_is_written(tmp_path):
-    path = tmp_path / "net.py"
-    path.write_text("def make():\n    raise RuntimeError('no weights here')\n")
-    study = copy.deepcopy(RAW) | {"model": {"foreign": f"{path}:make"}, "recipes": {"dense": [WATCHED]}}
+FACTORIES = """
+from torch import nn
+def fails(): raise RuntimeError("no weights here")
+def nothing(): return None
+"""
+
+
+def factory(name):
+    return lambda folder: {"model": {"foreign": f"{folder / 'net.py'}:{name}"}}
+
+
+def second(*stages):
+    return lambda folder: {"recipes": {"dense": [WATCHED], "wrong": {"from": "dense", "stages": list(stages)}}}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told", "left"),
+    [
+        (factory("fails"), "the factory failed; got RuntimeError: no weights here", {"data": 1}),
+        (factory("nothing"), "the factory returns no network; expected a module, got NoneType", {"data": 1}),
+        (second({"freeze": {"names": ["*"]}}), "every parameter is frozen", {"data": 1, "state": 2}),
+        (second("regrow"), "nothing is pruned that could grow back", {"data": 1, "state": 2}),
+        (second({"train": TRAIN | {"lr": {"constant": {"warmup": "900it"}}}}), "warm-up longer than training",
+         {"data": 1, "state": 2}),
+        (second({"train": TRAIN | {"lr": {"steps": ["1ep", "3it"]}}}), "do not increase", {"data": 1, "state": 2}),
+    ],
+)  # fmt: skip
+def test_what_only_running_can_refuse_is_told_and_leaves_nothing_half_written(wrong, told, left, tmp_path):
+    (tmp_path / "net.py").write_text(FACTORIES)
+    study = copy.deepcopy(RAW) | {"recipes": {"dense": [WATCHED]}, "measures": ["compression"]} | wrong(tmp_path)
     summary = run(study, store=tmp_path / "store", on="inline")
-    assert [hint for hint in summary.failed.values() if f"{path}:make: the factory failed" in hint]
-    assert [folder.parent.parent.name for folder in Store(tmp_path / "store").folders()] == ["data"]
+    assert [hint for hint in summary.failed.values() if told in hint]
+    assert not summary.complete and summary.blocked
+    store = Store(tmp_path / "store")
+    kinds = [folder.parent.parent.name for folder in store.folders()]
+    assert {kind: kinds.count(kind) for kind in ("data", "state") if kind in kinds} == left
+    health = examine(store.root)
+    assert (health.damaged, health.leftovers) == ((), 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        (second({"freeze": 1.0}), "less than 1"),
+        (second({"train": TRAIN | {"until": "-2ep"}}), "not a duration"),
+        (second({"train": TRAIN | {"lr": {"steps": ["2ep", "1ep"]}}}), "do not increase"),
+        (second({"train": TRAIN | {"lr": {"constant": {"warmup": "3ep"}}}}), "warm-up longer than training"),
+        (second({"train": TRAIN | {"optimizer": {"adam": -1e-3}}}), "greater than 0"),
+        (lambda folder: {"model": {"foreign": f"{folder / 'none.py'}:make"}}, "there is no such file"),
+    ],
+)
+def test_what_reading_can_refuse_is_refused_before_there_is_a_store(wrong, told, tmp_path):
+    with pytest.raises(PrunescopeError, match=told):
+        run(copy.deepcopy(RAW) | wrong(tmp_path), store=tmp_path / "store", on="inline")
+    assert not (tmp_path / "store").exists()
