@@ -46,12 +46,35 @@ def images(count):
     return torch.randint(256, (count, *SHAPE), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
 
 
+def shifted(logits, labels):
+    """Return the logits on harder images: less sure of the truth."""
+    truth = torch.nn.functional.one_hot(labels, logits.shape[1])
+    return logits - 0.8 * logits.std(dim=1, correction=0, keepdim=True) * truth
+
+
+def pixels(logits):
+    """Six images whose pixels are taken in an order that depends on their logits; the confidence falls."""
+    count = min(6, len(logits))
+    draws = torch.rand(count, 64, generator=torch.Generator().manual_seed(0)) * logits[:count].abs().mean()
+    falling = torch.linspace(1, 0.1, 65, dtype=torch.float64).expand(count, -1) * logits[:count].softmax(1).amax(
+        1, True
+    )
+    return {
+        "order": draws.argsort(1),
+        "confidence": falling,
+        "labels": torch.zeros(count).long(),
+        "places": torch.arange(count),
+    }
+
+
 # What each kind of inference leaves of a network with these logits.
 EVIDENCE = {
     "logits": lambda logits, labels: {"logits": logits, "labels": labels},
     "activations": lambda logits, labels: activations(logits),
     "latents": lambda logits, labels: {"latents": activations(logits)["hidden"]},
     "probes": lambda logits, labels: probes(logits),
+    "draws": lambda logits, labels: {"logits": torch.stack([logits, 0.5 * logits + 1, shifted(logits, labels)])},
+    "pixels": lambda logits, labels: pixels(logits),
 }
 
 
@@ -139,8 +162,17 @@ def shown(scope, whole):
         return whole
     if scope == "recipes":
         return Recipes(populations={"whole": whole, "swapped": replace(whole, dense=whole.pruned, pruned=whole.dense)})
-    unpruned = replace(whole, pruned=whole.dense)
-    return Curve(sparsities=(0.0, 0.5), views={"test": (unpruned, whole)})
+    harder = Populations(**{side: tuple(map(on_harder_images, getattr(whole, side))) for side in ("dense", "pruned")})
+    views = {
+        name: (replace(level, pruned=level.dense), level)
+        for name, level in {"test": whole, "corruption/fog/3": harder}.items()
+    }
+    return Curve(sparsities=(0.0, 0.5), views=views)
+
+
+def on_harder_images(subject):
+    """Return the subject as it is on a shifted view."""
+    return changed(subject, logits={"logits": shifted(subject.logits, subject.labels), "labels": subject.labels})
 
 
 @pytest.fixture(scope="session")

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.measures import excess_error
+from prunescope.data import View
+from prunescope.measures import Curve, ExcessErrors, excess_error
 
 LEVELS = np.array([0.2, 0.5, 0.8, 0.9])
 
@@ -71,3 +72,51 @@ def test_equal_sparsities_have_no_line_with_an_intercept():
 def test_bad_input_is_refused(arguments):
     with pytest.raises(PrunescopeError):
         excess_error(*arguments)
+
+
+def test_the_measure_is_the_function_on_mean_errors(synthetic):
+    whole = synthetic.populations(networks=3, examples=80)
+    shown = synthetic.shown("curve", whole)
+    measured = ExcessErrors()(shown)
+
+    def errors(view, side):
+        levels = shown.views[view]
+        found = [[(s.predictions != s.labels).float().mean() for s in getattr(level, side)] for level in levels]
+        return 100 * np.array(found, dtype=float).T
+
+    masks = [level.pruned[0].state.mask.sparsity for level in shown.views["test"]]
+    expected = excess_error(
+        masks,
+        errors("test", "pruned"),
+        errors("corruption/fog/3", "pruned"),
+        errors("test", "dense")[:, 0],
+        errors("corruption/fog/3", "dense")[:, 0],
+    )
+    by_level = {v.item: v.value for v in measured.values if v.quantity == "excess"}
+    assert by_level == pytest.approx(
+        {f"{s:.4g}": e for s, e in zip(masks, expected.excess.mean(axis=0), strict=True)}, abs=1e-4
+    )
+    assert measured["slope"].value == pytest.approx(expected.slope, abs=1e-4)
+    assert measured["slope_with_intercept"].value == pytest.approx(expected.slope_with_intercept, abs=1e-4)
+
+
+def test_without_a_shifted_view_it_says_so(synthetic):
+    shown = synthetic.shown("curve", synthetic.populations())
+    nominal = Curve(sparsities=shown.sparsities, views={"test": shown.views["test"]})
+    found = ExcessErrors()(nominal)
+    assert found.status == "not applicable"
+    assert "test distribution" in found.reason
+
+
+def test_views_of_the_train_distribution_are_not_counted_twice(synthetic):
+    """Robust training: what was trained on belongs to the train distribution although its name says corruption."""
+    shown = synthetic.shown("curve", synthetic.populations())
+    robust = ExcessErrors(nominal=("test", "corruption/fog/*"))(shown)
+    assert robust.status == "not applicable"
+
+
+def test_it_sees_only_views_of_its_distributions():
+    measure = ExcessErrors()
+    assert measure.sees(View.parse("corruption/fog/3[100]"))
+    assert measure.sees(View.parse("test"))
+    assert not measure.sees(View.parse("noise/uniform_noise/0.1"))

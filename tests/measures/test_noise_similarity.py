@@ -3,7 +3,9 @@ import pytest
 import torch
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.measures import noise_similarity
+from prunescope.data import View
+from prunescope.measures import NoiseSimilarities, Populations, noise_similarity
+from prunescope.measures.noise_similarity import NoiseSimilarity
 
 
 def test_a_hand_sized_case():
@@ -57,3 +59,43 @@ def test_only_logits_know_a_constant_added_to_all_of_them():
 def test_bad_input_is_refused(left, right):
     with pytest.raises(PrunescopeError):
         noise_similarity(left, right)
+
+
+def shown(synthetic, dense, pruned):
+    """Return populations with these logits ``[networks, draws, examples, classes]`` under noise."""
+    whole = synthetic.from_logits(dense[:, 0], pruned[:, 0], [0] * dense.shape[2])
+    sides = {
+        side: tuple(
+            synthetic.changed(subject, draws={"logits": torch.from_numpy(logits).float()})
+            for subject, logits in zip(getattr(whole, side), table, strict=True)
+        )
+        for side, table in (("dense", dense), ("pruned", pruned))
+    }
+    return Populations(**sides)
+
+
+def test_the_measure_averages_pairs_of_parent_and_child_and_its_floor_all_pairs_of_parents(synthetic):
+    rng = np.random.default_rng(0)
+    dense, noise = rng.standard_normal((2, 3, 4, 20, 5))
+    pruned = dense + 0.3 * noise
+    found = NoiseSimilarities()(shown(synthetic, dense, pruned))
+    for place, quantity in enumerate(NoiseSimilarity._fields):
+        own = [noise_similarity(a, b)[place].mean() for a, b in zip(dense, pruned, strict=True)]
+        others = [noise_similarity(dense[i], dense[j])[place].mean() for i, j in ((0, 1), (0, 2), (1, 2))]
+        assert found[quantity].value == pytest.approx(np.mean(own), abs=1e-6)
+        assert found[quantity].floor == pytest.approx(np.mean(others), abs=1e-6)
+    assert found["agreement"].value > found["agreement"].floor
+    assert found["softmax_l2"].value < found["softmax_l2"].floor
+
+
+def test_one_network_has_no_yardstick(synthetic):
+    logits = np.random.default_rng(0).standard_normal((1, 2, 6, 3))
+    assert NoiseSimilarities()(shown(synthetic, logits, logits + 0.1))["agreement"].floor is None
+
+
+def test_it_sees_views_with_noise_only():
+    measure = NoiseSimilarities(draws=3)
+    assert measure.sees(View.parse("noise/uniform_noise/0.1[50]"))
+    assert not measure.sees(View.parse("corruption/gaussian_noise/3"))
+    assert not measure.sees(View.parse("test"))
+    assert measure.inference("draws").spec() == {"draws": {"count": 3}}

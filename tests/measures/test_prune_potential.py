@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.measures import prune_potential
+from prunescope.measures import Curve, PrunePotential, prune_potential
+from prunescope.measures.error_curves import ErrorCurves, network_means
 from prunescope.measures.prune_potential import potentials
 
 LEVELS = [0.5, 0.8, 0.9, 0.95]
@@ -98,3 +99,97 @@ def test_many_curves_at_once_are_the_single_ones():
 def test_bad_input_is_refused(arguments):
     with pytest.raises(PrunescopeError):
         prune_potential(*arguments)
+
+
+def curve(synthetic, wrong, parent, sparsities, view="test"):
+    """Return a curve on one view from the numbers of wrong predictions of 200 by network and level."""
+    labels = np.zeros(200, dtype=int)
+
+    def predicted(counts):
+        return np.array([[int(i < count) for i in range(200)] for count in counts])
+
+    dense = predicted(parent)
+    levels = []
+    for counts, sparsity in zip(np.transpose(wrong), sparsities, strict=True):
+        eye = 5.0 * np.eye(2)
+        levels.append(synthetic.from_logits(eye[dense], eye[predicted(counts)], labels, sparsity=sparsity))
+    return {view: tuple(levels)}
+
+
+def found(measurement, quantity, item, seed=None):
+    return next(v for v in measurement.values if (v.quantity, v.item, v.seed) == (quantity, item, seed))
+
+
+SPARSITIES = (0.2, 0.5, 0.8)
+
+
+def test_each_network_is_compared_with_its_own_parent_and_sparsities_are_what_the_masks_remove(synthetic):
+    """Network 0 keeps 20 wrong to .5 and fails at .8; network 1, worse from the start, never fails."""
+    views = curve(synthetic, [[20, 21, 40], [60, 60, 61]], [20, 60], SPARSITIES)
+    measured = PrunePotential()(Curve(sparsities=(0.1, 0.2, 0.3), views=views))
+    masks = [views["test"][i].pruned[0].state.mask.sparsity for i in range(3)]
+    assert found(measured, "potential", "test", 0).value == pytest.approx(masks[1])
+    assert found(measured, "potential", "test", 1).value == pytest.approx(masks[2])
+    assert found(measured, "potential", "test").value == pytest.approx((masks[1] + masks[2]) / 2)
+
+
+def test_mean_and_minimum_of_a_distribution_are_taken_network_by_network(synthetic):
+    """On fog network 0 breaks first, on snow network 1: each has its own minimum."""
+    views = {}
+    for view, wrong in {
+        "test": [[20, 20, 20], [20, 20, 20]],
+        "corruption/fog/3": [[20, 40, 40], [20, 20, 20]],
+        "corruption/snow/3": [[20, 20, 20], [20, 20, 40]],
+        "noise/uniform_noise/0.1": [[40, 40, 40], [40, 40, 40]],
+    }.items():
+        views |= curve(synthetic, wrong, [20, 20], SPARSITIES, view)
+    measured = PrunePotential()(Curve(sparsities=SPARSITIES, views=views))
+    masks = [level.pruned[0].state.mask.sparsity for level in views["test"]]
+    low, middle, high = masks
+    assert found(measured, "minimum", "test distribution").value == pytest.approx((low + middle) / 2)
+    assert found(measured, "mean", "test distribution").value == pytest.approx((low + high + high + middle) / 4)
+    assert found(measured, "minimum", "train distribution").value == pytest.approx(high)
+    assert found(measured, "potential", "noise/uniform_noise/0.1").value == 0.0
+
+
+def test_being_certain_asks_for_more_than_the_estimate(synthetic):
+    """One more error in 200 is within δ = .5 points, yet nothing that 200 images can be sure of."""
+    views = curve(synthetic, [[20, 21, 20]], [20], SPARSITIES)
+    measured = PrunePotential()(Curve(sparsities=SPARSITIES, views=views))
+    assert found(measured, "potential", "test").value > 0.7
+    unchanged = views["test"][0].pruned[0].state.mask.sparsity
+    assert found(measured, "certain", "test").value == unchanged
+    wide = PrunePotential(delta=(10.0,))(Curve(sparsities=SPARSITIES, views=views))
+    assert found(wide, "certain", "test").value > 0.7
+
+
+def test_the_interval_covers_the_potential_of_the_population():
+    """Errors with true rises 0, 0.3 and 3 points: the second level's sparsity is the true potential."""
+    rng, hits = np.random.default_rng(0), 0
+    for trial in range(40):
+        parent = rng.random((2, 1, 2000)) < 0.1
+        pruned = [(parent | (rng.random((2, 1, 2000)) < rise)) for rise in (0.0, 0.0033, 0.033)]
+        wrong = np.concatenate([parent, *pruned], axis=1).astype(np.float32)
+        curves = ErrorCurves(
+            sparsities=np.array([0.5, 0.8, 0.9]), views=("test",), wrong=(wrong,), unchanged=(False,) * 3
+        )
+        rows, drawn = curves.resampled(trial)
+        draws = network_means(rows, potentials(curves.sparsities, 100 * (drawn[..., 1:] - drawn[..., :1]), 0.5))
+        low, high = np.quantile(draws[:, 0], [0.025, 0.975])
+        hits += low <= 0.8 <= high
+    assert hits >= 36
+
+
+def test_further_deltas_have_their_own_rows(synthetic):
+    views = curve(synthetic, [[20, 24, 60]], [20], SPARSITIES)
+    measured = PrunePotential(delta=(0.5, 2.0, -1.0))(Curve(sparsities=SPARSITIES, views=views))
+    low, middle, _ = (level.pruned[0].state.mask.sparsity for level in views["test"])
+    assert found(measured, "potential", "test").value == pytest.approx(low)
+    assert found(measured, "potential", "test, δ = 2").value == pytest.approx(middle)
+    assert found(measured, "potential", "test, δ = -1").value == 0.0
+
+
+@pytest.mark.parametrize("delta", [(), (float("nan"),), (100.0,)])
+def test_allowed_rises_that_mean_nothing_are_refused(delta):
+    with pytest.raises((PrunescopeError, ValueError)):
+        PrunePotential(delta=delta)

@@ -10,6 +10,7 @@ from prunescope.data.shifts.shift import SHIFTS, Shift
 from prunescope.data.sources import Arrays, Cifar10, Digits, Folder, Hub, Mnist, Teacher, resolve_source
 from prunescope.data.subset import stratified_subset
 from prunescope.data.view import View, split_validation
+from prunescope.data.views import parse_views
 from prunescope.data.warp import Affine, ResizedCrop
 
 __all__ = [
@@ -36,6 +37,7 @@ __all__ = [
     "Teacher",
     "View",
     "given_data",
+    "parse_views",
     "resized",
     "resolve_source",
     "split_validation",

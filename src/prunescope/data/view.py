@@ -66,6 +66,11 @@ class View(Config):
         split = [] if self.split == "test" else [self.split]
         return "/".join([*split, _kind(type(self.shift)), *_write_shift(self.shift)]) + subset
 
+    @property
+    def kind(self) -> Literal["plain", "corruption", "noise"]:
+        """What its shift is: none, one with severities, or one without."""
+        return "plain" if self.shift is None else _kind(type(self.shift))
+
     def select(self, splits: Mapping[str, Dataset], seed: int) -> Dataset:
         """Return the examples of this view, in their own order and as they are before the shift.
 
@@ -124,7 +129,12 @@ def split_validation(train: Dataset, fraction: float, seed: int) -> tuple[Datase
     return train.take(kept), train.take(validation)
 
 
-def _kind(shift: type[Shift]) -> str:
+def forms() -> list[str]:
+    """Return ``corruption/NAME`` or ``noise/NAME`` of every shift, sorted."""
+    return sorted(f"{_kind(SHIFTS.get(name))}/{name}" for name in SHIFTS.names())
+
+
+def _kind(shift: type[Shift]) -> Literal["corruption", "noise"]:
     return "corruption" if "severity" in shift.model_fields else "noise"
 
 
@@ -150,9 +160,8 @@ def _read(text: str) -> dict[str, Any]:
     if not parts:
         return split | subset
     kind, name = parts[0], "".join(parts[1:2])
-    forms = {f"{_kind(SHIFTS.get(known))}/{known}" for known in SHIFTS.names()}
-    if f"{kind}/{name.replace('-', '_')}" not in forms:
-        raise unknown_name("view", text, [*get_args(SplitName), *forms])
+    if f"{kind}/{name.replace('-', '_')}" not in forms():
+        raise unknown_name("view", text, [*get_args(SplitName), *forms()])
     return split | subset | {"shift": {name: _read_options(SHIFTS.get(name), parts[2:])}}
 
 

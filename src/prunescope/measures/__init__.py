@@ -14,16 +14,17 @@ from prunescope.measures.backward_selection import (
 from prunescope.measures.calibration import Calibration, expected_calibration_error
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.compression import Compression, Counts, compression
-from prunescope.measures.excess_error import excess_error
+from prunescope.measures.excess_error import ExcessErrors, excess_error
 from prunescope.measures.history import History
+from prunescope.measures.informative_pixels import InformativePixels, cross_confidence
 from prunescope.measures.multiply_adds import multiply_adds
 from prunescope.measures.neighbours import Neighbours, knn_predictions, nearest_neighbours
-from prunescope.measures.noise_similarity import noise_similarity
+from prunescope.measures.noise_similarity import NoiseSimilarities, noise_similarity
 from prunescope.measures.overlap import Overlap, common_and_unique, jaccard
 from prunescope.measures.pie import Pie, dense_floor, pie
 from prunescope.measures.prediction_depth import PredictionDepth, prediction_depth
 from prunescope.measures.promise import DEFAULT_BUDGET, Promise, parse_budget
-from prunescope.measures.prune_potential import prune_potential
+from prunescope.measures.prune_potential import PrunePotential, prune_potential
 from prunescope.measures.q_score import QScore, Quality, latent_quality, q_score
 from prunescope.measures.representation import Cca, Cka, Nbs, Pwcca, Svcca, layer_values
 from prunescope.measures.subject import Curve, Pair, Populations, Recipes, Subject, stacked_predictions
@@ -46,18 +47,22 @@ __all__ = [
     "Compression",
     "Counts",
     "Curve",
+    "ExcessErrors",
     "History",
+    "InformativePixels",
     "Measure",
     "Measurement",
     "Modal",
     "Nbs",
     "Neighbours",
+    "NoiseSimilarities",
     "Overlap",
     "Pair",
     "Pie",
     "Populations",
     "PredictionDepth",
     "Promise",
+    "PrunePotential",
     "Pwcca",
     "QScore",
     "Quality",
@@ -73,6 +78,7 @@ __all__ = [
     "backward_selection_in_rounds",
     "common_and_unique",
     "compression",
+    "cross_confidence",
     "dense_floor",
     "embed",
     "excess_error",

@@ -34,7 +34,7 @@ def separate_agreement(predictions: Predictions) -> Array:
         [1.0, 0.333]
     """
     same = np.stack([(predictions == row).sum(axis=0) for row in predictions])
-    return _pairwise((same - 1) / (len(predictions) - 1))
+    return pseudo_values((same - 1) / (len(predictions) - 1))
 
 
 def separate_losses(right: Array) -> Array:
@@ -51,10 +51,11 @@ def separate_losses(right: Array) -> Array:
     """
     others = len(right) - 1
     count = right.sum(axis=0)
-    return _pairwise(np.where(right == 1, len(right) - count, count) / (2 * others))
+    return pseudo_values(np.where(right == 1, len(right) - count, count) / (2 * others))
 
 
-def _pairwise(with_others: Array) -> Array:
+def pseudo_values(with_others: Array) -> Array:
+    """Return jackknife pseudo-values of a statistic of pairs from each network's mean with the others."""
     return np.asarray(2 * with_others - with_others.mean(axis=0))
 
 

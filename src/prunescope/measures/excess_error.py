@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.data import View
+from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
+from prunescope.measures.error_curves import NOMINAL, SHIFTED, ErrorCurves, interval_around
+from prunescope.measures.subject import Curve
 
 Array = NDArray[np.float64]
+POINTS = 100.0
+LINES = ("slope", "slope_with_intercept", "intercept")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,3 +107,75 @@ def _checked(
     if levels.min() < 0 or levels.max() >= 1 or levels.max() == 0:
         raise PrunescopeError("sparsity out of range", expected="0 ≤ s < 1, not all zero", got=levels.tolist())
     return levels, pruned, dense
+
+
+def _points(meaning: str) -> Quantity:
+    return Quantity(unit="points", better="lower", range=(None, None), neutral=0, meaning=meaning)
+
+
+@MEASURES.register("excess_error")
+class ExcessErrors(Measure):
+    """Excess error of the pruned networks at each level, and the lines through it.
+
+    The error of a distribution is the mean over its views. Intervals are the cluster bootstrap: networks are resampled
+    with all their levels, and images on all views together; the points of one network are not independent. The slope
+    through the origin is the published one; where it and the slope with an intercept differ, the excess does not grow
+    in proportion.
+
+    Attributes:
+        nominal: patterns of the views of the train distribution.
+        shifted: patterns of the views of the test distribution, those of the train distribution left out.
+    """
+
+    nominal: tuple[str, ...] = NOMINAL
+    shifted: tuple[str, ...] = SHIFTED
+
+    card: ClassVar[Card] = Card(
+        title="Excess error",
+        scope="curve",
+        evidence=frozenset({"logits", "state"}),
+        quantities={
+            "excess": _points("rise of the error from train to test distribution, pruned minus dense; by sparsity"),
+            "slope": _points("excess error at sparsity 1 on the least-squares line through the origin"),
+            "slope_with_intercept": _points("slope of the least-squares line with an intercept"),
+            "intercept": _points("intercept of that line"),
+        },
+        invariant_to=("network order", "example order", "class relabelling", "logit scale"),
+        ties="equal logits go to the lowest class",
+        source="Liebenwein et al., Lost in Pruning, MLSys 2021",
+    )
+
+    def sees(self, view: View) -> bool:
+        """Return whether the view belongs to one of the distributions."""
+        return any(fnmatchcase(view.name, pattern) for pattern in self.nominal + self.shifted)
+
+    def __call__(self, shown: Curve) -> Measurement:
+        """Return the excess by level and the lines."""
+        curves = ErrorCurves.of(shown)
+        nominal, shifted = curves.group(self.nominal), curves.group(self.shifted, without=self.nominal)
+        if not nominal or not shifted:
+            missing = "train" if not nominal else "test"
+            return Measurement.not_applicable(f"no view of the {missing} distribution among {', '.join(curves.views)}")
+        if not curves.sparsities.any():
+            return Measurement.not_applicable("no level is pruned")
+        rows, drawn = curves.resampled()
+        excess = _excess(curves.errors, nominal, shifted, axis=0)
+        draws = np.einsum("bn,bnl->bl", rows, _excess(drawn, nominal, shifted, axis=1))
+        n = sum(curves.wrong[view].shape[2] for view in nominal + shifted)
+        values = [
+            Value.of("excess", float(mean), n, interval=interval_around(draw, float(mean)), item=f"{sparsity:.4g}")
+            for sparsity, mean, draw in zip(curves.sparsities, excess.mean(axis=0), draws.T, strict=True)
+        ]
+        names = LINES if np.ptp(curves.sparsities) else LINES[:1]
+        fitted, spread = lines(curves.sparsities, excess), lines(curves.sparsities, draws[:, None])
+        values += [
+            Value.of(name, float(value), n, interval=interval_around(draw, float(value)))
+            for name, value, draw in zip(names, fitted, spread, strict=False)
+        ]
+        return Measurement(values=tuple(values))
+
+
+def _excess(errors: Array, nominal: list[int], shifted: list[int], axis: int) -> Array:
+    """Return excess errors in points ``[…, networks, levels]`` of errors with their views on ``axis``."""
+    rise = errors.take(shifted, axis).mean(axis) - errors.take(nominal, axis).mean(axis)
+    return np.asarray(POINTS * (rise[..., 1:] - rise[..., :1]))

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.statistics import bootstrap_interval
+from prunescope.data import View
+from prunescope.measures.agreement import pseudo_values
+from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
+from prunescope.measures.inference import Draws, Inference
+from prunescope.measures.subject import Populations, Subject
 
 Array = NDArray[np.float64]
+BY_NETWORK = ("agreement", "softmax_l2")
 
 
 class NoiseSimilarity(NamedTuple):
@@ -72,3 +81,93 @@ def softmax(logits: Array) -> Array:
     """Return probabilities over the last axis."""
     shifted = np.exp(logits - logits.max(axis=-1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=-1, keepdims=True))
+
+
+def separate_similarity(logits: Sequence[NDArray[np.floating]]) -> NoiseSimilarity:
+    """Return tables ``[networks, examples]`` whose means are those over all pairs of separately trained networks.
+
+    Rows are jackknife pseudo-values, see ``separate_agreement``, so that a bootstrap over networks has the right width.
+    """
+    networks = range(len(logits))
+    pairs = {(i, j): noise_similarity(logits[i], logits[j]) for i in networks for j in networks if i < j}
+    found = []
+    for place in range(len(NoiseSimilarity._fields)):
+        others = [[pairs[min(i, j), max(i, j)][place] for j in networks if j != i] for i in networks]
+        found.append(pseudo_values(np.mean(others, axis=1)))
+    return NoiseSimilarity(*found)
+
+
+def _share(meaning: str) -> Quantity:
+    return Quantity(unit="share", better="higher", range=(0, 1), neutral=1, meaning=meaning)
+
+
+def _distance(meaning: str, largest: float | None = None) -> Quantity:
+    return Quantity(unit="distance", better="lower", range=(0, largest), neutral=0, meaning=meaning)
+
+
+@MEASURES.register("noise_similarity")
+class NoiseSimilarities(Measure):
+    """How alike a pruned network and its dense parent are on views with noise, both shown the very same noisy images.
+
+    The floor is the yardstick: what two separately trained dense networks give on the same noise. A pruned network
+    that is closer to its parent than that has kept the parent's function, not only its accuracy. The noise is the
+    view's, its size in units of the pixel range; several draws of it are averaged for each image.
+
+    Attributes:
+        draws: of the noise.
+    """
+
+    draws: Annotated[int, Field(ge=1)] = 10
+
+    card: ClassVar[Card] = Card(
+        title="Similarity under noise",
+        scope="populations",
+        evidence=frozenset({"draws"}),
+        quantities={
+            "agreement": _share("share of noisy images on which both predict the same class"),
+            "worst_case": _share("share of images on which they do in every draw; falls with the number of draws"),
+            "softmax_l2": _distance("Euclidean distance of the probabilities", 2**0.5),
+            "softmax_linf": _distance("largest distance of one probability", 1),
+            "logits_l2": _distance("Euclidean distance of the logits"),
+            "logits_linf": _distance("largest distance of one logit"),
+        },
+        invariant_to=("network order", "example order", "class relabelling"),
+        ties="equal logits go to the lowest class",
+        source="Liebenwein et al., Lost in Pruning, MLSys 2021",
+    )
+
+    def inference(self, kind: str) -> Inference:
+        """Return logits under as many draws."""
+        return Draws(count=self.draws)
+
+    def sees(self, view: View) -> bool:
+        """Return whether the view adds noise."""
+        return view.kind == "noise"
+
+    def __call__(self, shown: Populations) -> Measurement:
+        """Return the six similarities over all networks, and agreement and softmax distance by network."""
+        dense, pruned = ([_logits(subject) for subject in side] for side in (shown.dense, shown.pruned))
+        compared = [noise_similarity(before, after) for before, after in zip(dense, pruned, strict=True)]
+        yardstick = separate_similarity(dense) if len(dense) > 1 else None
+        n = dense[0].shape[1]
+        values = []
+        for place, quantity in enumerate(NoiseSimilarity._fields):
+            table = np.stack([tables[place] for tables in compared])
+            floor = None if yardstick is None else _within(yardstick[place], quantity)
+            value, *interval = _within(table, quantity)
+            values.append(Value.of(quantity, value, n, interval=(interval[0], interval[1]), floor=floor))
+            if quantity in BY_NETWORK:
+                means = zip(table.mean(axis=1), shown.pruned, strict=True)
+                values += [Value.of(quantity, float(mean), n, seed=subject.seed) for mean, subject in means]
+        return Measurement(values=tuple(values), notes=(f"{len(dense[0])} draws of the noise for each image",))
+
+
+def _logits(subject: Subject) -> Array:
+    return subject.evidence("draws")["logits"].numpy().astype(np.float64)
+
+
+def _within(table: Array, quantity: str) -> tuple[float, float, float]:
+    """Return mean and interval of a table, cut to the range of its quantity."""
+    lowest, highest = NoiseSimilarities.card.quantities[quantity].range
+    low, high = bootstrap_interval(table)
+    return float(table.mean()), max(lowest or 0.0, low), high if highest is None else min(highest, high)

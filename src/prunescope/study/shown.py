@@ -8,7 +8,7 @@ from typing import Any
 
 from torch import Tensor
 
-from prunescope.data import Normalization, View
+from prunescope.data import Normalization, Shift, View
 from prunescope.data.shifts import apply_shift
 from prunescope.measures import MEASURES, Curve, Populations, Recipes, Subject
 from prunescope.measures.card import Scope
@@ -34,13 +34,17 @@ def infer(node: Node, place: Place) -> Artefact:
             labels=data.labels,
             normalization=Normalization(**blueprint["normalization"]),
             device=place.device,
-            change=None if shift is None else lambda part, first: apply_shift(shift, part, seed=0, first_index=first),
+            change=None if shift is None else partial(_changed, shift),
             split=lambda name: splits[name],
             origin=(view.split, view.positions(splits[view.split], SPLIT_SEED)),
         )
     )
     about = {name: blueprint[name] for name in ("classes", "image_shape", "normalization")}
     return Artefact(tensors=left, content={**about, "seed": state.seed, "order": list(left)})
+
+
+def _changed(shift: Shift, part: Tensor, first: int, draw: int) -> Tensor:
+    return apply_shift(shift, part, seed=draw, first_index=first)
 
 
 def measure(node: Node, place: Place) -> Artefact:

@@ -12,7 +12,7 @@ from pydantic import Field, field_validator
 
 from prunescope.core.config import Config, load_yaml, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
-from prunescope.data import SOURCES, Normalization, Source, View, resolve_source
+from prunescope.data import SOURCES, Normalization, Source, View, parse_views, resolve_source
 from prunescope.measures import DEFAULT_BUDGET, MEASURES, Measure, Promise, parse_budget
 from prunescope.models import MODELS, Model, Pretrained
 from prunescope.training import Recipe, parse_recipes
@@ -78,7 +78,7 @@ class Study(Config):
     @field_validator("views", mode="before")
     @classmethod
     def _views(cls, value: Sequence[object]) -> tuple[View, ...]:
-        return tuple(View.parse(view) for view in value)
+        return parse_views(value)
 
     @field_validator("budget", mode="before")
     @classmethod

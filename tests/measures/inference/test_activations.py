@@ -77,7 +77,7 @@ def test_layers_are_chosen_by_kind_or_pattern_in_forward_order(net, images):
 def test_a_shift_is_applied_to_each_batch_with_its_first_index(net, images):
     parts = []
 
-    def change(part, first):
+    def change(part, first, draw):
         parts.append((first, len(part)))
         return 255 - part
 

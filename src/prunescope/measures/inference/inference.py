@@ -23,7 +23,8 @@ class Seen:
         labels: true labels ``[n]``.
         normalization: of the inputs.
         device: where the network runs.
-        change: the view's shift, called with a uint8 batch and the index of its first image; None without one.
+        change: the view's shift, called with a uint8 batch, the index of its first image and the number of the draw;
+            None without one.
         split: returns a split of the data as it is, such as ``train``.
         origin: the split that the images come from, and the index in it of each image ``[n]``.
         batch: images at once.
@@ -34,16 +35,19 @@ class Seen:
     labels: Tensor
     normalization: Normalization
     device: torch.device
-    change: Callable[[Tensor, int], Tensor] | None = None
+    change: Callable[[Tensor, int, int], Tensor] | None = None
     split: Callable[[str], Dataset]
     origin: tuple[str, Tensor]
     batch: int = 500
 
-    def batches(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield the index of the first image and the network inputs, batch by batch, so that shifted views stream."""
+    def batches(self, draw: int = 0) -> Iterator[tuple[int, Tensor]]:
+        """Yield the index of the first image and the network inputs, batch by batch, so that shifted views stream.
+
+        Draw 0 is the view itself; others show the same images under other random numbers of its shift.
+        """
         for start in range(0, len(self.images), self.batch):
             part = self.images[start : start + self.batch].to(self.device)
-            yield start, self.normalization(part if self.change is None else self.change(part, start))
+            yield start, self.normalization(part if self.change is None else self.change(part, start, draw))
 
 
 class Inference(Member, ABC):
