@@ -33,6 +33,7 @@ def seen(images):
             labels=labels,
             normalization=Normalization(mean=(0.5,), std=(0.25,)),
             device=torch.device("cpu"),
+            origin=("test", torch.arange(11)),
             change=change,
             split=lambda name: Dataset(images=images, labels=labels, classes=("a", "b", "c", "d")),
             batch=batch,
