@@ -115,6 +115,6 @@ def test_a_network_without_a_linear_layer_has_no_latents():
 
 def test_the_shift_of_a_view_reaches_the_queries_and_not_the_references():
     net = made()
-    black = replace(seen(net), change=lambda images, first: torch.zeros_like(images))
+    black = replace(seen(net), change=lambda images, first, draw: torch.zeros_like(images))
     votes = Probes(k=5)(black)["input"]
     assert len(set(votes.tolist())) == 1
