@@ -46,6 +46,11 @@ UNITS = {
     ("compression", "multiply_adds"): ("count", "lower"),
     ("compression", "speedup"): ("ratio", "higher"),
     ("compression", "collapsed"): ("count", "lower"),
+    ("shrinking", "parameters"): ("count", "lower"),
+    ("shrinking", "multiply_adds"): ("count", "lower"),
+    ("shrinking", "file_size"): ("kB", "lower"),
+    ("shrinking", "latency"): ("ms", "lower"),
+    ("shrinking", "measured_speedup"): ("ratio", "higher"),
 }
 """Every quantity the sections read, with its unit and direction; a test compares it with the measures' cards."""
 LAYERS = {"conv1.weight": 144, "conv2.weight": 4608, "conv3.weight": 18432, "head.weight": 640}

@@ -191,6 +191,35 @@ def test_cost_names_emptied_layers_and_copes_without_multiply_adds(change: Chang
     assert Cell("not measured") in table.groups[0].lines[0]  # type: ignore[attr-defined]
 
 
+def test_cost_shows_what_removing_filters_saves(change: Change) -> None:
+    numbers = {
+        "parameters": ("count", 5200.0, None, None, 23962.0),
+        "multiply_adds": ("count", 70000.0, None, None, 361472.0),
+        "file_size": ("kB", 24.1, None, None, 98.7),
+        "latency": ("ms", 1.25, 1.2, 1.4, 3.5),
+        "measured_speedup": ("ratio", 2.8, 2.6, 2.9, None),
+    }
+
+    def changed(table: pd.DataFrame) -> pd.DataFrame:
+        row = table[(table["recipe"] == "magnitude") & (table["measure"] == "compression")].iloc[0]
+        new = [
+            {**row, "measure": "shrinking", "quantity": name, "unit": unit, "item": "", "value": value}
+            | {"low": low, "high": high, "floor": floor, "floor_low": None, "floor_high": None, "better": "lower"}
+            for name, (unit, value, low, high, floor) in numbers.items()
+        ]
+        return pd.concat([table, pd.DataFrame(new, columns=table.columns)], ignore_index=True)
+
+    told = cost.tell(change(changed))
+    assert told is not None
+    table = part(told, Table)[1]
+    line = table.groups[0].lines[0]  # type: ignore[attr-defined]
+    assert [entry.text.replace("\u00a0", " ") for entry in line[1:]] == ["5,200", "70,000", "24.1", "1.25", "2.80×"]
+    assert (line[4].interval, line[4].floor) == ("[1.20, 1.40]", "3.50")
+    (note,) = part(told, Note)
+    assert "removed for real" in note.text  # type: ignore[attr-defined]
+    assert "makes no network smaller or faster" in note.text  # type: ignore[attr-defined]
+
+
 def test_a_floor_that_all_rows_share_stands_in_the_head(told: dict[str, Told]) -> None:
     table = part(told["function"], Table)[0]
     assert isinstance(table, Table)

@@ -27,6 +27,7 @@ from prunescope.measures.promise import DEFAULT_BUDGET, Promise, parse_budget
 from prunescope.measures.prune_potential import PrunePotential, prune_potential
 from prunescope.measures.q_score import QScore, Quality, latent_quality, q_score
 from prunescope.measures.representation import Cca, Cka, Nbs, Pwcca, Svcca, layer_values
+from prunescope.measures.shrinking import Footprint, Shrinking, footprint, latencies
 from prunescope.measures.subject import Curve, Pair, Populations, Recipes, Subject, stacked_predictions
 from prunescope.measures.table import COLUMNS, tidy
 from prunescope.measures.umap import Umap, embed, purity
@@ -48,6 +49,7 @@ __all__ = [
     "Counts",
     "Curve",
     "ExcessErrors",
+    "Footprint",
     "History",
     "InformativePixels",
     "Measure",
@@ -69,6 +71,7 @@ __all__ = [
     "Quantity",
     "RecipeVerdict",
     "Recipes",
+    "Shrinking",
     "Subject",
     "Svcca",
     "Umap",
@@ -83,10 +86,12 @@ __all__ = [
     "embed",
     "excess_error",
     "expected_calibration_error",
+    "footprint",
     "jaccard",
     "judge",
     "keep_pixels",
     "knn_predictions",
+    "latencies",
     "latent_quality",
     "layer_values",
     "modal_labels",

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models import Auxiliary
 from prunescope.models.taps import evaluating
 from prunescope.pruning.channels import Channels, channels
 from prunescope.pruning.dependency import example_images, removable
@@ -27,7 +28,8 @@ def shrink(net: nn.Module, mask: Mask) -> nn.Module:
     A channel goes when no kept weight reads it, or when no kept weight writes it. The latter is the same for every
     image (biases and batch norm make it some constant): the constant is added to the biases of the layers that read
     it. Where that is not exact, because a convolution reads it beyond the edge, where it is 0, the channel stays. A
-    layer keeps at least one channel. Single weights that are masked stay as zeros: they make nothing smaller.
+    layer keeps at least one channel. Heads that only training reads are taken away. Single weights that are masked
+    stay as zeros: they make nothing smaller.
 
     Args:
         net: the network; it is not changed.
@@ -63,11 +65,20 @@ def shrink(net: nn.Module, mask: Mask) -> nn.Module:
             if len(inside):
                 group.remove(inside.tolist())
             stop = start
+    _without_heads(small)
     _check(small, images, wanted)
     learning = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
     for name, parameter in small.named_parameters():
         parameter.requires_grad_(learning.get(name, True))
     return small.train(net.training)
+
+
+def _without_heads(net: nn.Module) -> None:
+    """Take away, in place, what only training reads: it may read what is gone."""
+    for parent in list(net.modules()):
+        for name, child in parent.named_children():
+            if isinstance(child, Auxiliary):
+                setattr(parent, name, nn.Identity())
 
 
 def _probes(net: nn.Module) -> Tensor:

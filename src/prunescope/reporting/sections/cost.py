@@ -15,13 +15,26 @@ from prunescope.reporting.wording import capitalised, listed, measured, plain, t
 MASKS = (
     "Multiply-adds are counted from the masks. A mask sets weights to zero but stores and multiplies them all the "
     "same: by itself it makes no network smaller or faster. Time is saved only where whole filters are removed or "
-    "the hardware skips zeros, so no latency is told here."
+    "the hardware skips zeros"
+)
+UNTIMED = ", so no latency is told here."
+TIMED = (
+    ". Filters that are pruned whole were removed for real, with the same outputs; the times are measured: medians "
+    "over forward passes of the first network on one CPU thread, brackets their quartiles, in grey the dense network. "
+    "Masks of single weights leave nothing to remove."
 )
 MOST_LAYERS = 30
 NAMES = {
     "sparsity": "of the prunable weights",
     "parameter_sparsity": "of all parameters",
     "multiply_add_sparsity": "of the multiply-adds",
+}
+SHRUNKEN = {
+    "parameters": "parameters",
+    "multiply_adds": "multiply-adds",
+    "file_size": "file (kB)",
+    "latency": "time of a batch (ms)",
+    "measured_speedup": "measured speed-up",
 }
 QUANTITIES = (*NAMES, "parameters", "multiply_adds", "speedup")
 
@@ -94,6 +107,16 @@ def _table(reading: Reading, rows: Sequence[Row]) -> Table:
     return tabulate("Three sparsities and what is left", names, by_recipe(rows, parts), wide=True)
 
 
+def _shrunken(reading: Reading) -> tuple[Table, ...]:
+    """Return the table of networks that were really made smaller, if there are any."""
+    rows = reading.pruned("shrinking", "latency")
+    if not rows:
+        return ()
+    parts = [reading.pruned("shrinking", name) for name in SHRUNKEN]
+    names = ("sparsity", *SHRUNKEN.values())
+    return (tabulate("After the pruned filters are removed", names, by_recipe(rows, parts), wide=True),)
+
+
 def tell(reading: Reading) -> Told | None:
     """Return the section, if the masks were counted."""
     rows = reading.pruned("compression", "sparsity")
@@ -106,7 +129,9 @@ def tell(reading: Reading) -> Told | None:
     layers = reading.pruned("compression", "sparsity", items=True)
     charts = figures(_adds_chart(reading, adds, parts["multiply_add_sparsity"]), _layer_chart(reading, layers, recipe))
     text = sentence(row, parts, reading.pruned("compression", "collapsed"))
-    return Told(sentence=text, parts=(*charts, _table(reading, rows), Note(text=MASKS)))
+    shrunken = _shrunken(reading)
+    note = Note(text=MASKS + (TIMED if shrunken else UNTIMED))
+    return Told(sentence=text, parts=(*charts, _table(reading, rows), *shrunken, note))
 
 
 SECTION = Section(key="cost", title="Cost", needs="the measure compression", tell=tell)
