@@ -18,7 +18,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import prunescope
-from prunescope.core.config import canonical_json
+from prunescope.core.config import canonical_json, fingerprint
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.files import flush, sha256_of, write_atomically
 from prunescope.study.journal import Journal, unwritable
@@ -185,7 +185,7 @@ class Store:
                 "python": platform.python_version(),
             },
         }
-        (folder / MANIFEST).write_text(canonical_json(manifest), "utf-8")
+        (folder / MANIFEST).write_text(canonical_json({**manifest, "digest": fingerprint(manifest)}), "utf-8")
         for path in folder.iterdir():
             flush(path)
         flush(folder)
@@ -216,8 +216,10 @@ def _rename(partial: Path, target: Path) -> None:
 
 def _what_is_wrong(folder: Path) -> str:
     try:
-        files = json.loads((folder / MANIFEST).read_text("utf-8"))["files"]
-        for name, entry in files.items():
+        manifest = json.loads((folder / MANIFEST).read_text("utf-8"))
+        if manifest.pop("digest") != fingerprint(manifest):
+            return f"{MANIFEST}: checksum differs"
+        for name, entry in manifest["files"].items():
             if sha256_of(folder / name) != entry["sha256"]:
                 return f"{name}: checksum differs"
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
