@@ -39,9 +39,7 @@ VERBS = "run results report export list explain doctor status gc audit demo"
 VALUES = (
     "little.yaml demo tiny seeds=1 a.b=c recipes.dense.0=3 csv dense 0 x.pt ray://x:y digits=nowhere criteria measures"
 )
-OPTIONS = (
-    "--size --store --set --format --recipe --seed --to --dry-run --on --workers --data --model --pruned --out"
-)
+OPTIONS = "--size --store --set --format --recipe --seed --to --dry-run --on --workers --data --model --pruned --out"
 WORDS = st.one_of(
     st.sampled_from(f"{VERBS} {VALUES} {OPTIONS}".split()),
     st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00"), max_size=6),
