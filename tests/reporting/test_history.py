@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from prunescope.measures import History, tidy
+from prunescope.measures import Gradients, History, tidy
 from prunescope.measures.table import COLUMNS
 from prunescope.reporting import Material
 from prunescope.reporting.charts.theme import FIGURE, PAGE
@@ -110,6 +110,16 @@ def test_the_size_of_what_grew_back_is_drawn_and_tabled(told):
     assert [(group.recipe, len(group.lines)) for group in grown.groups] == [("regrown", 2)]
     assert [line[0] for line in layers.groups[0].lines] == ["0", "4"]
     assert any("nothing but padding" in part.text for part in told.parts if isinstance(part, Note))
+
+
+def test_gradients_of_the_two_losses_stand_side_by_side(lived):
+    found = Gradients()(populations(networks=NETWORKS))
+    rows = tidy("gradients", found, recipe="regrown", level="0.5", sparsity=0.5, view="test", seeds=NETWORKS)
+    both = replace(lived, table=pd.concat([lived.table, pd.DataFrame(rows, columns=list(COLUMNS))]), view="test")
+    last = tables(history.tell(Reading(both)))[-1]
+    assert "Norm of the gradient" in last.caption
+    [group] = last.groups
+    assert len(group.lines[0]) == len(last.head) == 5
 
 
 def test_the_pictures_are_drawn_on_the_page_and_as_figures(told):

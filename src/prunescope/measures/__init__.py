@@ -15,6 +15,7 @@ from prunescope.measures.calibration import Calibration, expected_calibration_er
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
 from prunescope.measures.compression import Compression, Counts, compression
 from prunescope.measures.excess_error import ExcessErrors, excess_error
+from prunescope.measures.gradients import Gradients
 from prunescope.measures.history import History
 from prunescope.measures.informative_pixels import InformativePixels, cross_confidence
 from prunescope.measures.multiply_adds import multiply_adds
@@ -50,6 +51,7 @@ __all__ = [
     "Curve",
     "ExcessErrors",
     "Footprint",
+    "Gradients",
     "History",
     "InformativePixels",
     "Measure",

@@ -35,6 +35,7 @@ REGROWTH = {
     "regrown_size": "their mean |w|",
     "relative_size": "relative to all weights",
 }
+PULLS = ("cross_entropy", "softmax_cross_entropy")
 STAY = (
     "A weight without a gradient stays zero: behind units that never fire, and where a kernel reaches over the edge of "
     "a small image and meets nothing but padding."
@@ -78,6 +79,17 @@ def _table(reading: Reading, caption: str, columns: Mapping[str, str]) -> Table 
     return tabulate(caption, ("sparsity", *(columns[name] for name in found)), groups, wide=True)
 
 
+def _gradients(reading: Reading) -> Table | None:
+    """Return how hard all images, and those answered wrongly, pull at the logits, by the two losses."""
+    whole = [reading.of("gradients", pull) for pull in PULLS]
+    if not whole[0]:
+        return None
+    wrong = [[row for row in reading.of("gradients", pull, items=True) if row.item == "wrong"] for pull in PULLS]
+    names = ("sparsity", "logits", "softmax", "logits, wrong images", "softmax, wrong images")
+    caption = "Norm of the gradient of cross-entropy at the logits (nats), fed with logits or, by mistake, with softmax"
+    return tabulate(caption, names, by_recipe(whole[0], [*whole, *wrong]), wide=True)
+
+
 def _by_layer(reading: Reading) -> Table | None:
     """Return what grew back by layer, where most had been pruned."""
     shares = reading.of(MEASURE, "regrown_share", items=True)
@@ -108,6 +120,7 @@ def tell(reading: Reading) -> Told | None:
         _table(reading, "At the end of training: means over seeds with 95 % intervals", ENDS),
         _table(reading, "What grew back; the sparsity is what had been pruned", REGROWTH),
         layers,
+        _gradients(reading),
     )
     notes = (Note(text=STAY),) if layers else ()
     return Told(sentence=sentence(reading), parts=(*charts, *filter(None, tables), *notes))
