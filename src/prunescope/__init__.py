@@ -6,11 +6,12 @@ from prunescope import measures, similarity, theory
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import shifts
 from prunescope.pruning import Mask, dpp, prune
-from prunescope.study import load_study, report, results, run
+from prunescope.study import audit, load_study, report, results, run
 
 __all__ = [
     "Mask",
     "PrunescopeError",
+    "audit",
     "dpp",
     "load_study",
     "measures",

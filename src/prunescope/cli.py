@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +15,8 @@ import typer
 import prunescope
 from prunescope.core.errors import PrunescopeError
 from prunescope.study import catalog
+from prunescope.study.audit import audit as audit_networks
+from prunescope.study.battery import parse_numbers, read_names
 from prunescope.study.display import Display
 from prunescope.study.doctor import environment, examine
 from prunescope.study.export import export as export_network
@@ -81,6 +85,50 @@ def run(
         return
     summary = _run(chosen, store=store, workers=workers, on=on, device=device)
     raise typer.Exit(0 if summary.complete else 1)
+
+
+@app.command()
+def audit(
+    dense: Annotated[list[str], typer.Option(metavar="FILE", help="checkpoint; again for other seeds")],
+    pruned: Annotated[list[str], typer.Option(metavar="FILE", help="checkpoint, or FILE=MODEL; again for others")],
+    data: Annotated[str, typer.Option(metavar="REF", help="a registered name, NAME=PATH, a path, or owner/name")],
+    model: Annotated[str | None, typer.Option(metavar="REF", help="a registered name, or file.py:factory, …")] = None,
+    mean: Annotated[str | None, typer.Option(metavar="R,G,B", help="of images in [0, 1], by channel")] = None,
+    std: Annotated[str | None, typer.Option(metavar="R,G,B", help="of images in [0, 1], by channel")] = None,
+    resize: Annotated[int | None, typer.Option(metavar="N", help="images become squares of this side")] = None,
+    limit: Annotated[int | None, typer.Option(metavar="N", help="at most so many images, stratified")] = None,
+    classes: Annotated[Path | None, typer.Option(help="file of class names, one a line, as the outputs")] = None,
+    measures: Annotated[str | None, typer.Option(metavar="A,B", help="measures; corruptions adds those views")] = None,
+    budget: Annotated[Path | None, typer.Option(help="YAML file of promises; exit code 1 if one is broken")] = None,
+    out: Annotated[Path, typer.Option(help="folder of report, table and verdict")] = Path("prunescope-audit"),
+    store: Folder = None,
+    trust: Annotated[bool, typer.Option("--trust", help="unpickle whole modules: runs code in the files")] = False,
+    device: Device = "auto",
+) -> None:
+    """Tell what pruning did to a network, from checkpoints: OUT/report.html, results.csv and verdict.json."""
+    with _watched() as display:
+        found = audit_networks(
+            dense,
+            pruned,
+            data,
+            model=model,
+            mean=parse_numbers(mean, "--mean"),
+            std=parse_numbers(std, "--std"),
+            resize=resize,
+            limit=limit,
+            classes=None if classes is None else read_names(classes),
+            measures=None if measures is None else [name.strip() for name in measures.split(",") if name.strip()],
+            budget=budget,
+            store=store,
+            trust=trust,
+            device=device,
+            listen=display.show,
+        )
+    for note in found.notes:
+        typer.echo(f"note: {note}", err=True)
+    typer.echo(str(found.summary), err=True)
+    typer.echo(f"{found}\n{found.write(out)}")
+    raise typer.Exit(0 if found.summary.complete and (budget is None or found.verdict.kept) else 1)
 
 
 @app.command()
@@ -205,12 +253,19 @@ def _study(reference: str, size: str, settings: list[str] | None, data: list[str
 
 
 def _run(study: Study, *, store: str | None, workers: int | None, device: str, on: str = "local") -> Summary:
+    with _watched() as display:
+        summary = run_study(study, store=store, workers=workers, on=on, device=device, listen=display.show)
+    typer.echo(str(summary), err=True)
+    return summary
+
+
+@contextmanager
+def _watched() -> Iterator[Display]:
+    """Show what runs; Ctrl-C ends it with a word."""
     display = Display(sys.stderr)
     try:
         with display:
-            summary = run_study(study, store=store, workers=workers, on=on, device=device, listen=display.show)
+            yield display
     except KeyboardInterrupt:
         typer.echo(f"prunescope: stopped after {display}; the same command goes on from here", err=True)
         raise typer.Exit(130) from None
-    typer.echo(str(summary), err=True)
-    return summary

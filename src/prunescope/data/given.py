@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.data.dataset import Dataset
+from prunescope.data.dataset import Dataset, Source
 
 _REMEDY = "Give the images before normalisation, and mean= and std="
 
@@ -116,3 +117,21 @@ def _unit_images(images: Tensor, where: str) -> Tensor:
             "images out of range", expected=expected, got=f"{images.dtype} {span}", where=where, remedy=_REMEDY
         )
     return images.float().contiguous()
+
+
+class Given(Source):
+    """Labelled images in memory as a source of one split, ``test``; no study file can name it."""
+
+    data: Dataset
+
+    def load(self) -> Mapping[str, Dataset]:
+        """Return the images as the test split."""
+        return {"test": self.data}
+
+    def identity(self) -> Mapping[str, Any]:
+        """Return the checksum of images, labels and class names."""
+        digest = hashlib.sha256("\n".join(self.data.classes).encode())
+        for tensor in (self.data.images, self.data.labels):
+            digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
+        return {"given": digest.hexdigest()}

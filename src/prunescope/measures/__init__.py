@@ -18,6 +18,7 @@ from prunescope.measures.excess_error import ExcessErrors, excess_error
 from prunescope.measures.gradients import Gradients
 from prunescope.measures.history import History
 from prunescope.measures.informative_pixels import InformativePixels, cross_confidence
+from prunescope.measures.latency import Latency
 from prunescope.measures.multiply_adds import multiply_adds
 from prunescope.measures.neighbours import Neighbours, knn_predictions, nearest_neighbours
 from prunescope.measures.noise_similarity import NoiseSimilarities, noise_similarity
@@ -54,6 +55,7 @@ __all__ = [
     "Gradients",
     "History",
     "InformativePixels",
+    "Latency",
     "Measure",
     "Measurement",
     "Modal",

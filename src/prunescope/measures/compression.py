@@ -127,8 +127,11 @@ class Compression(Measure):
     def __call__(self, shown: Populations) -> Measurement:
         """Return all counts over the networks, and the sparsity of each layer."""
         known: dict[object, _Anatomy] = {}
-        dense = [_anatomy(subject, known) for subject in shown.dense]
-        pruned = [_anatomy(subject, known) for subject in shown.pruned]
+        try:
+            dense = [_anatomy(subject, known) for subject in shown.dense]
+            pruned = [_anatomy(subject, known) for subject in shown.pruned]
+        except PrunescopeError as error:
+            return Measurement.not_applicable(f"the weights cannot be counted: {error}")
         masks = [subject.state.mask for subject in shown.pruned]
         rows = [compression(p.counts(m), d.counts(None)) for d, p, m in zip(dense, pruned, masks, strict=True)]
         survivors = [anatomy.kept(mask) for anatomy, mask in zip(pruned, masks, strict=True)]

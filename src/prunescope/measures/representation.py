@@ -46,6 +46,9 @@ def layer_values(
     values: dict[str, float] = {}
     refused: dict[str, str] = {}
     for layer in dense:
+        if layer not in other:
+            refused[layer] = "the other network has no such layer"
+            continue
         try:
             grid = similarity.layer_grid([dense[layer]], [other[layer]], metric, **options)
         except PrunescopeError as error:
@@ -87,7 +90,8 @@ class Representation(Measure):
             warnings.simplefilter("always", similarity.SmallSampleWarning)
             values, refused = self._over([(p.dense.activations, p.pruned.activations) for p in shown.pairs])
             if not values:
-                return Measurement.not_applicable("; ".join(f"{layer}: {why}" for layer, why in refused.items()))
+                told = "; ".join(f"{layer}: {why}" for layer, why in refused.items())
+                return Measurement.not_applicable(told or "the networks have no layer of one name")
             floors = self._floors(shown, list(values))
             arrays = self._grid(shown, list(values))
         notes = [f"positions as {self.space}", *(f"{layer} left out: {why}" for layer, why in refused.items())]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import nn
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.data import Dataset
 from prunescope.measures import Measurement, Value
 from prunescope.models import MODELS, build
@@ -33,8 +37,22 @@ class Place:
         return _splits(self.store.root, key, self.device)
 
 
+# Networks whose architecture no registered model names, by the text that blueprints know them by.
+AT_HAND: ContextVar[Mapping[str, nn.Module]] = ContextVar("AT_HAND", default=MappingProxyType({}))
+
+
 def build_network(blueprint: Mapping[str, Any], seed: int) -> nn.Module:
-    """Return the network of a blueprint at its initial weights."""
+    """Return the network of a blueprint at its initial weights, or a copy of the one at hand that it names.
+
+    Raises:
+        PrunescopeError: for a network that only the process that loaded it can build.
+    """
+    if "network" in blueprint:
+        known = AT_HAND.get().get(blueprint["network"])
+        if known is None:
+            remedy = "Audit its files again; what is in the store is not computed twice"
+            raise PrunescopeError("this network was loaded elsewhere", got=blueprint["network"], remedy=remedy)
+        return copy.deepcopy(known)
     shape = blueprint["image_shape"]
     model = MODELS.build(blueprint["model"])
     return build(model, (shape[0], shape[1], shape[2]), len(blueprint["classes"]), seed)

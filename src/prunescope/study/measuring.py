@@ -40,6 +40,17 @@ class Measured:
     seeds: tuple[int, ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Planned:
+    """Nodes in an order in which each stands after its inputs, and what they mean; ``data`` is one of their keys."""
+
+    name: str
+    nodes: Mapping[str, Node]
+    cells: tuple[Cell, ...]
+    measured: tuple[Measured, ...]
+    data: str
+
+
 class Graph:
     """Nodes by key, each after its inputs, that look at networks made from one data node.
 

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.study.measuring import Cell, Graph, Measured
+from prunescope.study.measuring import Cell, Graph, Measured, Planned
 from prunescope.study.node import Node, make_node
 from prunescope.study.study import Study
 from prunescope.training import Level, Prune, Reweight, Rewind, Sampled, Stage, Train
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
-    """Nodes in an order in which each stands after its inputs, and what they mean."""
+class Plan(Planned):
+    """A study as nodes."""
 
     study: Study
-    nodes: Mapping[str, Node]
-    cells: tuple[Cell, ...]
-    measured: tuple[Measured, ...]
-    data: str
 
 
 def plan_study(study: Study) -> Plan:
@@ -47,7 +43,7 @@ class _Planner:
         nodes, data = self.graph.nodes, self.graph.data
         if self.study.time_limit is not None:
             nodes = {key: replace(node, limit=self.study.time_limit) for key, node in nodes.items()}
-        return Plan(study=self.study, nodes=nodes, cells=cells, measured=measured, data=data)
+        return Plan(name=self.study.name, study=self.study, nodes=nodes, cells=cells, measured=measured, data=data)
 
     def _data_node(self) -> Node:
         study = self.study

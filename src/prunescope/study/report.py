@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +12,11 @@ import torch
 import yaml
 
 from prunescope.data import View
-from prunescope.measures import DEFAULT_BUDGET, judge
+from prunescope.measures import DEFAULT_BUDGET, Promise, judge
 from prunescope.reporting import Failure, Gallery, Material, render, write_figures
 from prunescope.study.artefacts import SPLIT_SEED, build_network, read_measurement, read_splits, read_state
 from prunescope.study.files import write_atomically
+from prunescope.study.measuring import Planned
 from prunescope.study.plan import Plan, plan_study
 from prunescope.study.run import default_store, missing, rows_of, table_of
 from prunescope.study.store import Store
@@ -52,33 +55,44 @@ def report(
 
 
 def gather(plan: Plan, store: Store) -> Material:
-    """Return everything the page tells, as plain data."""
-    study, rows = plan.study, rows_of(plan, store)
+    """Return everything the page of a study tells, as plain data."""
+    study = plan.study
+    found = gather_found(plan, store, study.views[0], study.budget)
+    return replace(
+        found,
+        question=study.question,
+        recipes={name: recipe.about or name for name, recipe in study.recipes.items()},
+        controls=frozenset(name for name in study.recipes if _is_control(study, name)),
+        dense_of={name: study.dense_of(name) for name in study.recipes},
+        network=_network(plan, store),
+        data=f"{told_spec(study.data.spec())}, {found.data}",
+        seeds=study.seeds,
+        study_file=yaml.safe_dump(study.canonical(), sort_keys=False, allow_unicode=True, width=100),
+    )
+
+
+def gather_found(plan: Planned, store: Store, view: View, budget: Sequence[Promise]) -> Material:
+    """Return what the store holds of a plan: results and verdict, images of a view, failures, keys, versions."""
+    rows = rows_of(plan, store)
     absent = {node.key: node for node in missing(plan, store)}
     failures = {key: record for key in absent if (record := store.journal.failure(key)) is not None}
     present = [node for key, node in plan.nodes.items() if key not in absent]
     manifests = [store.manifest(node.artefact, node.key) for node in present]
     labels = _labels(plan)
-    gallery = _gallery(plan, store, study.views[0])
+    gallery = _gallery(plan, store, view)
     return Material(
-        title=study.name,
-        question=study.question,
-        recipes={name: recipe.about or name for name, recipe in study.recipes.items()},
-        controls=frozenset(name for name in study.recipes if _is_control(study, name)),
-        dense_of={name: study.dense_of(name) for name in study.recipes},
+        title=plan.name,
+        recipes={cell.recipe: cell.recipe for cell in plan.cells},
         table=table_of(rows),
-        verdict=judge(rows, study.budget),
-        default_budget=study.budget == DEFAULT_BUDGET,
-        view=study.views[0].name,
+        verdict=judge(rows, budget),
+        default_budget=tuple(budget) == DEFAULT_BUDGET,
+        view=view.name,
         arrays=_arrays(plan, store),
         gallery=gallery,
-        network=_network(plan, store),
-        data=f"{_told(study.data.spec())}, {len(gallery.labels)} images of view {gallery.view}",
+        data=f"{len(gallery.labels)} images of view {gallery.view}",
         notes=_notes(plan, store),
         device=", ".join(sorted({manifest["device"] for manifest in manifests})),
-        seeds=study.seeds,
         wall_seconds=sum(float(manifest["seconds"]) for manifest in manifests),
-        study_file=yaml.safe_dump(study.canonical(), sort_keys=False, allow_unicode=True, width=100),
         keys={labels[cell.state]: cell.state for cell in plan.cells},
         versions=dict(manifests[0]["versions"]),
         failures=tuple(
@@ -93,7 +107,7 @@ def _is_control(study: Study, recipe: str) -> bool:
     return any(isinstance(s, Prune) and s.criterion.member_name.startswith("random") for s in stages)
 
 
-def _arrays(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], dict[str, np.ndarray[Any, Any]]]:
+def _arrays(plan: Planned, store: Store) -> dict[tuple[str, str, str, str], dict[str, np.ndarray[Any, Any]]]:
     found = {}
     for item in plan.measured:
         if store.has("measure", item.key):
@@ -103,7 +117,7 @@ def _arrays(plan: Plan, store: Store) -> dict[tuple[str, str, str, str], dict[st
     return found
 
 
-def _notes(plan: Plan, store: Store) -> tuple[str, ...]:
+def _notes(plan: Planned, store: Store) -> tuple[str, ...]:
     """Return what the measures want a reader to know, each once."""
     measured = [item for item in plan.measured if store.has("measure", item.key)]
     notes = [f"{item.measure}: {note}" for item in measured for note in read_measurement(store, item.key).notes]
@@ -112,7 +126,7 @@ def _notes(plan: Plan, store: Store) -> tuple[str, ...]:
 
 def _network(plan: Plan, store: Store) -> str:
     """Return the model with its number of parameters, which a trained network tells."""
-    told = _told(plan.study.model.spec())
+    told = told_spec(plan.study.model.spec())
     cell = next((cell for cell in plan.cells if store.has("state", cell.state)), None)
     if cell is None:
         return told
@@ -121,12 +135,14 @@ def _network(plan: Plan, store: Store) -> str:
     return f"{told}, {sum(parameter.numel() for parameter in net.parameters()):,} parameters"
 
 
-def _gallery(plan: Plan, store: Store, view: View) -> Gallery:
+def _gallery(plan: Planned, store: Store, view: View) -> Gallery:
     seen = view.select(read_splits(store, plan.data, torch.device("cpu")), SPLIT_SEED)
-    return Gallery(view=view.name, images=seen.images.numpy(), labels=seen.labels.numpy(), classes=seen.classes)
+    images = seen.images if seen.images.dtype == torch.uint8 else (255 * seen.images).round().to(torch.uint8)
+    shown = images if images.shape[1] in (1, 3) else images[:, :1]
+    return Gallery(view=view.name, images=shown.numpy(), labels=seen.labels.numpy(), classes=seen.classes)
 
 
-def _labels(plan: Plan) -> dict[str, str]:
+def _labels(plan: Planned) -> dict[str, str]:
     """Return what each node is, for people."""
     labels = {key: f"{node.kind} {key[:12]}" for key, node in plan.nodes.items()}
     for cell in plan.cells:
@@ -139,7 +155,7 @@ def _labels(plan: Plan) -> dict[str, str]:
     return labels
 
 
-def _told(spec: dict[str, Any]) -> str:
+def told_spec(spec: dict[str, Any]) -> str:
     """Return ``name`` or ``name (option value, …)``."""
     [(name, options)] = spec.items()
     inside = ", ".join(f"{option} {value}" for option, value in options.items())

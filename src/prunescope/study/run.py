@@ -17,8 +17,9 @@ from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.measures.table import COLUMNS, tidy
 from prunescope.study.artefacts import read_measurement
 from prunescope.study.display import spelled
+from prunescope.study.measuring import Planned
 from prunescope.study.node import Node
-from prunescope.study.plan import Plan, plan_study
+from prunescope.study.plan import plan_study
 from prunescope.study.runners import Event, Inline, Local, Ray, Runner, drive
 from prunescope.study.store import Store
 from prunescope.study.study import Reference, load_study
@@ -76,7 +77,7 @@ def pick_device(name: str) -> str:
     return name
 
 
-def missing(plan: Plan, store: Store) -> list[Node]:
+def missing(plan: Planned, store: Store) -> list[Node]:
     """Return the nodes that are not in the store.
 
     Raises:
@@ -85,7 +86,7 @@ def missing(plan: Plan, store: Store) -> list[Node]:
     return [node for node in plan.nodes.values() if not store.matches(node.artefact, node.key, node.spec)]
 
 
-def needed(plan: Plan, store: Store) -> list[Node]:
+def needed(plan: Planned, store: Store) -> list[Node]:
     """Return the missing nodes that something still wanted depends on.
 
     Measurements and the ends of recipes are wanted; what only led to artefacts that are there is not made again.
@@ -127,12 +128,16 @@ def run(
     Raises:
         PrunescopeError: for anything wrong with the input, before the first node runs.
     """
-    began = time.perf_counter()
     plan = plan_study(load_study(study, size=size))
     place = Store(store or default_store())
-    todo = needed(plan, place)
-    runner = make_runner(on, place, device, workers)
-    place.open()
+    return carry_out(plan, place, make_runner(on, place, device, workers), listen)
+
+
+def carry_out(plan: Planned, store: Store, runner: Runner, listen: Listener | None = None) -> Summary:
+    """Perform what is missing of a plan and close the runner."""
+    began = time.perf_counter()
+    todo = needed(plan, store)
+    store.open()
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
     try:
@@ -182,7 +187,7 @@ def forecast(study: Reference, *, store: str | Path | None = None, workers: int 
     )
 
 
-def estimated(plan: Plan, store: Store, todo: set[str]) -> float | None:
+def estimated(plan: Planned, store: Store, todo: set[str]) -> float | None:
     """Return the processor seconds of ``todo`` from the median wall time of nodes of its kinds in the store."""
     known: dict[str, list[float]] = defaultdict(list)
     for kind, seconds in store.wall_times() if todo else ():
@@ -205,16 +210,16 @@ def results(
     return table_of(rows_of(plan_study(load_study(study, size=size)), Store(store or default_store())))
 
 
-def rows_of(plan: Plan, store: Store) -> list[dict[str, Any]]:
+def rows_of(plan: Planned, store: Store) -> list[dict[str, Any]]:
     """Return the tidy rows of a plan; what does not apply is None."""
     rows = []
     for item in plan.measured:
         if store.has("measure", item.key):
             place = {name: getattr(item, name) for name in ("recipe", "level", "sparsity", "view")}
             measurement = read_measurement(store, item.key)
-            rows += tidy(item.measure, measurement, study=plan.study.name, seeds=len(item.seeds), **place)
+            rows += tidy(item.measure, measurement, study=plan.name, seeds=len(item.seeds), **place)
     if not rows:
-        remedy = f"prunescope run {plan.study.name}"
+        remedy = f"prunescope run {plan.name}"
         raise PrunescopeError("nothing of this study has been measured yet", where=str(store.root), remedy=remedy)
     return rows
 

@@ -11,10 +11,10 @@ from prunescope.study.work import Outcome, perform
 
 
 class Inline:
-    """Performs each node when it is started, with one thread as the workers do."""
+    """Performs each node when it is started, with one thread as the workers do unless told otherwise."""
 
-    def __init__(self, root: Path, device: str) -> None:
-        self._root, self._device = root, device
+    def __init__(self, root: Path, device: str, threads: int = 1) -> None:
+        self._root, self._device, self._threads = root, device, threads
         self._ended: list[Outcome] = []
 
     def free(self) -> bool:
@@ -24,7 +24,7 @@ class Inline:
     def start(self, node: Node) -> None:
         """Perform the node."""
         threads = torch.get_num_threads()
-        torch.set_num_threads(1)
+        torch.set_num_threads(self._threads)
         try:
             self._ended.append(perform(node, self._root, self._device))
         finally:
