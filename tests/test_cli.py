@@ -132,6 +132,88 @@ def test_failed_nodes_give_exit_code_1(call, tmp_path):
     assert "training diverged" in err
 
 
+@pytest.fixture(scope="module")
+def checkpoints(tmp_path_factory):
+    """Write a dense and a pruned network of digits."""
+    import torch
+
+    from prunescope.models import MODELS, build
+
+    folder = tmp_path_factory.mktemp("checkpoints")
+    net = build(MODELS.build("lenet300"), (1, 8, 8), 10, seed=0)
+    torch.save(net.state_dict(), folder / "dense.pt")
+    torch.save(net, folder / "whole.pt")
+    ps.prune(net, "magnitude", sparsity=0.9).apply_(net)
+    torch.save({"state_dict": net.state_dict()}, folder / "p90.pt")
+    (folder / "kept.yaml").write_text("accuracy: {drop: 100}")
+    (folder / "broken.yaml").write_text("agreement: {flips: 0}")
+    (folder / "names.txt").write_text("\n".join("abcdefghij"))
+    return folder
+
+
+def audit_of(folder, *pruned, **changes):
+    given = {"model": "lenet300", "dense": folder / "dense.pt", "data": "digits", "measures": "accuracy"} | changes
+    files = [part for name in pruned or ("p90.pt",) for part in ("--pruned", folder / name)]
+    return ["audit", *(part for name, value in given.items() for part in (f"--{name}", value)), *files]
+
+
+@pytest.mark.parametrize(("budget", "expected"), [("", 0), ("kept.yaml", 0), ("broken.yaml", 1)])
+def test_audit_writes_three_files_prints_the_verdict_and_exits_by_the_budget(
+    call, checkpoints, tmp_path, budget, expected
+):
+    promised = {"budget": checkpoints / budget} if budget else {}
+    command = audit_of(checkpoints, **promised, classes=checkpoints / "names.txt", limit=100, mean=".5", std="0.5")
+    code, out, err = call(*command)
+    assert code == expected
+    sentence, page = out.splitlines()
+    assert sentence.startswith("p90 ")
+    assert page == "prunescope-audit/report.html"
+    assert sorted(p.name for p in (tmp_path / "prunescope-audit").iterdir()) == [
+        "report.html", "results.csv", "verdict.json"
+    ]  # fmt: skip
+    assert json.loads((tmp_path / "prunescope-audit" / "verdict.json").read_text())["sentence"] == sentence
+    assert "no mask was recorded" in err
+    if not budget:
+        assert "0 done" in call(*command, "--out", "again")[2]
+
+
+def test_audit_unpickles_modules_with_trust_alone(call, checkpoints):
+    code, _, err = call(*audit_of(checkpoints, "whole.pt"))
+    assert code == 2
+    assert "--trust" in err
+    with pytest.warns(UserWarning, match="with trust"):
+        assert call(*audit_of(checkpoints, "whole.pt"), "--trust")[0] == 0
+
+
+BAD_AUDITS = {
+    "missing file": ({"dense": "nowhere.pt"}, "nowhere.pt"),
+    "unknown model": ({"model": "lenet3000"}, "lenet300"),
+    "other architecture": ({"model": "mlp"}, "missing from the file"),
+    "unknown data": ({"data": "digit"}, "digits"),
+    "unknown measure": ({"measures": "accurasy"}, "accuracy"),
+    "budget that is not there": ({"budget": "nowhere.yaml"}, "nowhere.yaml"),
+    "mean alone": ({"mean": "0.5"}, "mean without std"),
+    "mean that is no number": ({"mean": "a,b", "std": "1,1"}, "--mean"),
+    "three channels for one": ({"mean": "0.5,0.5,0.5", "std": "1,1,1"}, "normalisation"),
+    "other input size": ({"resize": 16}, "dense.pt"),
+    "no classes": ({"classes": "nowhere.txt"}, "nowhere.txt"),
+    "other number of classes": ({"classes": "twelve.txt"}, "classes"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_AUDITS)
+def test_a_bad_audit_is_one_short_message_and_leaves_nothing(call, checkpoints, tmp_path, case):
+    (tmp_path / "twelve.txt").write_text("\n".join("abcdefghijkl"))
+    changes, told = BAD_AUDITS[case]
+    before = sorted(tmp_path.rglob("*"))
+    code, out, err = call(*audit_of(checkpoints, **changes))
+    assert (code, out) == (2, "")
+    assert told in err
+    assert "Traceback" not in err
+    assert len(err.strip().splitlines()) < 15
+    assert sorted(tmp_path.rglob("*")) == before
+
+
 BAD = {
     "unknown study": (["run", "demmo"], "demo"),
     "missing file": (["run", "none.yaml"], "none.yaml"),

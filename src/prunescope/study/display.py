@@ -38,7 +38,8 @@ class Display:
         return self
 
     def __exit__(self, *problem: object) -> None:
-        self._live.stop()
+        if self._console.is_terminal:
+            self._live.stop()
 
     def show(self, event: Event, total: int) -> None:
         """Take in one event of a run of ``total`` nodes."""

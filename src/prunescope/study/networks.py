@@ -82,14 +82,12 @@ def by_name(dense: Any, pruned: Any) -> tuple[list[Given], dict[str, list[Given]
         PrunescopeError: for no network, or what is neither a module nor a path.
     """
     references = _listed(dense)
-    if isinstance(pruned, Mapping):
-        named = {str(name): _listed(nets) for name, nets in pruned.items()}
-    else:
-        flat = _listed(pruned)
-        size = len(references)
-        if len(flat) % max(size, 1):
-            expected, got = f"a multiple of {size}, as many for each dense network", len(flat)
-            raise PrunescopeError("pruned networks must pair up with dense ones", expected=expected, got=got)
+    named = {str(n): _listed(nets) for n, nets in pruned.items()} if isinstance(pruned, Mapping) else {}
+    if not isinstance(pruned, Mapping) and references:
+        flat, size = _listed(pruned), len(references)
+        if len(flat) % size:
+            expected = f"a multiple of {size}, as many for each dense network"
+            raise PrunescopeError("pruned networks must pair up with dense ones", expected=expected, got=len(flat))
         groups = [flat[i : i + size] for i in range(0, len(flat), size)]
         named = dict(zip(_names(groups), groups, strict=True))
     if not references or not named or not all(named.values()):
@@ -103,14 +101,17 @@ def numbered(name: str, nets: Sequence[Given]) -> list[tuple[str, Given]]:
 
 
 def outputs_of(module: nn.Module, data: Dataset) -> int:
-    """Return how many logits a module gives for an image; 0 if it gives something else."""
-    logits = activations(load_module(module).net, torch.zeros(2, *data.shape), [LOGITS])[LOGITS]
+    """Return how many logits a module gives for an image; 0 if it gives none, which :func:`take_network` refuses."""
+    net = load_module(module).net
+    try:
+        logits = activations(net, torch.zeros(2, *data.shape), [LOGITS])[LOGITS]
+    except Exception:  # a foreign module can raise anything
+        return 0
     return int(logits.shape[1]) if logits.ndim == 2 else 0
 
 
 def _listed(nets: Any) -> list[Given]:
-    single = isinstance(nets, (nn.Module, str, Path)) and not isinstance(nets, (nn.ModuleList,))
-    found = [nets] if single else list(nets)
+    found = list(nets) if isinstance(nets, (Sequence, nn.ModuleList)) and not isinstance(nets, str) else [nets]
     for net in found:
         if not isinstance(net, (nn.Module, str, Path)):
             raise PrunescopeError("not a network", expected="a module or a file", got=type(net).__name__)
