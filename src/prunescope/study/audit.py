@@ -183,7 +183,7 @@ def audit(
         planner.write(plan, place)
         at_hand = AT_HAND.set({net.key: net.net for net in (*nets, *(n for level in levels for n in level.networks))})
         try:
-            summary = carry_out(plan, place, Inline(place.root, device, torch.get_num_threads()), listen)
+            summary = carry_out(plan, place, Inline(place.root, device, torch.get_num_threads()), listen=listen)
         finally:
             AT_HAND.reset(at_hand)
         if not any(place.has("measure", item.key) for item in plan.measured):

@@ -130,18 +130,19 @@ def run(
     """
     plan = plan_study(load_study(study, size=size))
     place = Store(store or default_store())
-    return carry_out(plan, place, make_runner(on, place, device, workers), listen)
+    jobs = 1 if on == "inline" else _workers(workers)
+    return carry_out(plan, place, make_runner(on, place, device, workers), jobs=jobs, listen=listen)
 
 
-def carry_out(plan: Planned, store: Store, runner: Runner, listen: Listener | None = None) -> Summary:
-    """Perform what is missing of a plan and close the runner."""
+def carry_out(plan: Planned, store: Store, runner: Runner, *, jobs: int = 1, listen: Listener | None = None) -> Summary:
+    """Perform what is missing of a plan, ``jobs`` pieces of work at once, and close the runner."""
     began = time.perf_counter()
     todo = needed(plan, store)
     store.open()
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
     try:
-        for event in drive(todo, runner, 1 if on == "inline" else _workers(workers)):
+        for event in drive(todo, runner, jobs):
             counts[event.what] += 1
             if event.what == "failed":
                 failed[event.node.key] = event.hint
