@@ -24,6 +24,7 @@ def test_it_times_each_round_for_one_image():
         normalization=Normalization(mean=(0.5,), std=(0.5,)),
         device=torch.device("cpu"),
         split=lambda name: None,
+        origin=("test", torch.arange(5)),
     )
     for batch, images in ((1, 1), (3, 3), (64, 5)):
         net.shapes.clear()

@@ -29,6 +29,7 @@ def layers(seed):
         normalization=Normalization(mean=(0.5,) * 3, std=(0.25,) * 3),
         device=torch.device("cpu"),
         split=lambda name: None,
+        origin=("test", torch.arange(50_000)),
     )
     return list(Activations(space=sys.argv[1], rows=50_000)(seen).values())
 
