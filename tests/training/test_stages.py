@@ -79,6 +79,10 @@ def test_recalibrated_statistics_are_the_averages_over_the_training_images(state
     torch.testing.assert_close(after.weights["1.running_var"], maps.var(1))
     untouched = [name for name in state.weights if not name.startswith("1.running") and "tracked" not in name]
     assert all(torch.equal(after.weights[name], state.weights[name]) for name in untouched)
+    some = [act({"recalibrate": {"sample": n}}, state, context).weights["1.running_mean"] for n in (9, 9, 50)]
+    assert torch.equal(some[0], some[1])
+    assert not torch.equal(some[0], some[2])
+    torch.testing.assert_close(some[2], maps.mean(1))
 
 
 @pytest.mark.parametrize(

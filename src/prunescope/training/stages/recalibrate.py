@@ -10,6 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from prunescope.pruning import State
+from prunescope.pruning.sample import drawn
 from prunescope.pruning.state import snapshot
 from prunescope.training.feed import Feed
 from prunescope.training.stages.stage import STAGES, Context, Stage
@@ -20,9 +21,14 @@ class Recalibrate(Stage):
     """Re-estimate batch-norm statistics as plain averages over the training images; weights stay as they are.
 
     Frozen statistics are used as they are.
+
+    Attributes:
+        batch: images in a batch.
+        sample: training images to average over, drawn with the network's seed; all of them when left out.
     """
 
     batch: Annotated[int, Field(ge=2)] = 256
+    sample: Annotated[int, Field(ge=2)] | None = None
 
     @property
     def needs_data(self) -> bool:
@@ -32,6 +38,8 @@ class Recalibrate(Stage):
     def __call__(self, state: State, context: Context) -> State:
         """Return the state with fresh statistics."""
         data = context.split("train")
+        if self.sample is not None:
+            data = drawn(data, self.sample, state.seed)
         net = state.load_into(context.build()).to(data.images.device).eval()
         for name, module in net.named_modules():
             norm = isinstance(module, nn.modules.batchnorm._BatchNorm) and module.track_running_stats
