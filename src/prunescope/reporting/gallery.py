@@ -14,7 +14,7 @@ from prunescope.reporting.material import Gallery
 from prunescope.reporting.place import Where, key, telling
 from prunescope.reporting.reading import Reading
 from prunescope.reporting.section import Tile, Wall
-from prunescope.reporting.wording import SPACE, counted, sparsity
+from prunescope.reporting.wording import SPACE, counted, number, sparsity
 
 MOST_TILES = 300
 MOST_OF_A_PLACE = 24
@@ -81,7 +81,8 @@ def _voted(reading: Reading, gallery: Gallery) -> dict[Where, Votes]:
                     "gallery images have no votes", expected="images of the view", got=got, where=view
                 )
             if votes["pie"][gallery.positions].any():
-                found[recipe, level, sparsities.get((recipe, level), 0.0)] = votes
+                depths = reading.material.arrays.get((recipe, level, view, "prediction_depth"), {})
+                found[recipe, level, sparsities.get((recipe, level), 0.0)] = {**depths, **votes}
     order = reading.recipes.index
     return dict(sorted(found.items(), key=lambda item: (order(item[0][0]), item[0][2])))
 
@@ -94,7 +95,23 @@ def _tile(gallery: Gallery, votes: Votes, place: Where, i: int, uri: str, *, hid
     }
     dense, pruned = (text.replace("%", f"{SPACE}%") for text in vote.values())
     label = gallery.classes[int(gallery.labels[i])]
-    return Tile(uri=uri, place=key(*place[:2]), label=label, dense=dense, pruned=pruned, example=example, hidden=hidden)
+    return Tile(
+        uri=uri,
+        place=key(*place[:2]),
+        label=label,
+        dense=dense,
+        pruned=pruned,
+        example=example,
+        hidden=hidden,
+        depth=_depth(votes, example),
+    )
+
+
+def _depth(votes: Votes, example: int) -> str:
+    """Return the prediction depth in the dense and in the pruned networks, if it was measured."""
+    if "dense_depth" not in votes:
+        return ""
+    return " → ".join(number(float(votes[f"{side}_depth"][example]), 1) for side in ("dense", "pruned"))
 
 
 def _note(gallery: Gallery, most: int) -> str:

@@ -104,7 +104,7 @@ class Reading:
         self.material = material
         self.rows = read({str(k): v for k, v in record.items()} for record in material.table.to_dict("records"))
         self.dense_recipes = tuple(dict.fromkeys(material.dense_of.values())) or (DENSE,)
-        present = dict.fromkeys(row.recipe for row in self.rows if row.recipe not in self.dense_recipes)
+        present = dict.fromkeys(row.recipe for row in self.rows if row.recipe not in ("", *self.dense_recipes))
         told = [name for name in material.recipes if name in present] + [
             n for n in present if n not in material.recipes
         ]

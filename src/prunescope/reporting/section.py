@@ -88,6 +88,7 @@ class Tile:
     pruned: str
     example: int
     hidden: bool
+    depth: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,22 @@ def test_a_network_without_a_linear_layer_has_no_latents():
         Latents()(seen(nn.Sequential(nn.Conv2d(1, 3, 8), nn.Flatten())))
 
 
+def test_a_population_searches_the_input_once_and_other_images_anew(monkeypatch):
+    searches = []
+    search = module.knn_predictions
+    monkeypatch.setattr(module, "knn_predictions", lambda *a, **o: searches.append(a[0].shape) or search(*a, **o))
+    module._pixel_votes.cache_clear()
+    shown = seen(made())
+    one, two = (
+        Probes(k=5)(shown),
+        Probes(k=5)(replace(shown, net=build(MODELS.build("convnet"), (1, 8, 8), 3, 1).eval())),
+    )
+    assert torch.equal(one["input"], two["input"])
+    assert len(searches) == 1 + 2 * 4
+    other = replace(shown, images=255 - shown.images)
+    assert not torch.equal(Probes(k=5)(other)["input"], one["input"])
+
+
 def test_the_shift_of_a_view_reaches_the_queries_and_not_the_references():
     net = made()
     black = replace(seen(net), change=lambda images, first, draw: torch.zeros_like(images))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from typing import Annotated, Literal
 
 import numpy as np
@@ -13,6 +14,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from prunescope.core.errors import unknown_name
+from prunescope.data import Normalization
 from prunescope.measures.inference.inference import INFERENCES, Inference, Seen
 from prunescope.measures.neighbours import knn_predictions
 from prunescope.models import activations, tap_names
@@ -49,20 +51,21 @@ class Probes(Inference):
         train = seen.split("train")
         shown = replace(seen, images=train.images, labels=train.labels, change=None)
         split, positions = seen.origin
-        own = positions.cpu().numpy() if split == "train" else None
+        own, labels = positions.cpu().numpy() if split == "train" else None, train.labels.cpu().numpy()
         votes = {}
-        for names in self._portions(shown):
+        if own is None and seen.change is None:
+            votes[INPUT] = _pixel_votes(seen.images, train.images, train.labels, seen.normalization, self.k)
+        for names in self._portions(shown, set(votes)):
             references, queries = _features(shown, names), _features(seen, names)
-            labels = train.labels.cpu().numpy()
             for name in names:
                 found = knn_predictions(queries.pop(name), references.pop(name), labels, self.k, own=own)
                 votes[name] = torch.from_numpy(found.astype(np.int16))
         return votes
 
-    def _portions(self, seen: Seen) -> Iterator[list[str]]:
-        """Yield the probes in forward order, as many at a time as there is room for their features."""
+    def _portions(self, seen: Seen, known: set[str]) -> Iterator[list[str]]:
+        """Yield the unknown probes in forward order, as many at a time as there is room for their features."""
         _, inputs = next(seen.batches())
-        names = [INPUT, *self._layers(seen.net, inputs[:1]), LOGITS]
+        names = [name for name in (INPUT, *self._layers(seen.net, inputs[:1]), LOGITS) if name not in known]
         widths = {name: rows.shape[1] for name, rows in _pooled(seen.net, inputs[:1], names).items()}
         portion: list[str] = []
         for name in names:
@@ -85,12 +88,20 @@ class Probes(Inference):
         return blocks or [name for name in taps if name.partition(":")[0] in weighted][:-1]
 
 
+@lru_cache(maxsize=1)  # tensors are told apart by identity; the same images come back with every network of a study
+def _pixel_votes(images: Tensor, references: Tensor, labels: Tensor, normalization: Normalization, k: int) -> Tensor:
+    """Return the votes on the input, which are the same for all networks: a population searches once."""
+    queries, known = (normalization(part).flatten(1) for part in (images, references))
+    return torch.from_numpy(knn_predictions(queries, known, labels.cpu().numpy(), k).astype(np.int16))
+
+
 def _features(seen: Seen, names: list[str]) -> dict[str, Tensor]:
-    parts: dict[str, list[Tensor]] = {name: [] for name in names}
-    for _, inputs in seen.batches():
+    kept: dict[str, Tensor] = {}
+    for start, inputs in seen.batches():
         for name, rows in _pooled(seen.net, inputs, names).items():
-            parts[name].append(rows)
-    return {name: torch.cat(parts.pop(name)) for name in names}
+            whole = kept.setdefault(name, rows.new_empty(len(seen.images), rows.shape[1]))
+            whole[start : start + len(rows)] = rows
+    return kept
 
 
 def _pooled(net: nn.Module, inputs: Tensor, names: list[str]) -> dict[str, Tensor]:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 MOST_TEXTS = 8  # layers beyond which a cell has no room for its number
 STEPS = (1.0, 0.8, 0.6, 0.4, 0.2, 0.0)  # of the legend
 BRIGHT = 0.55  # of the scale; above it numbers are black, below white
-FIELDS = ("dense", "dense layer"), ("pruned", "pruned layer"), ("value", "similarity")
+LAYERS = ("layer of the dense network", "layer of the pruned network", "similarity")
 
 
 class Grid(NamedTuple):
@@ -29,10 +29,11 @@ class Grid(NamedTuple):
     values: NDArray[np.float64]
 
 
-def draw(grids: Sequence[Grid], names: Sequence[str], theme: Theme) -> Drawing:
+def draw(grids: Sequence[Grid], names: Sequence[str], theme: Theme, words: tuple[str, str, str] = LAYERS) -> Drawing:
     """Return the map of the shown choice, input at the top left; numbers in the cells of small ones.
 
-    The scale (viridis) rises evenly in lightness, so that it survives colour blindness and black-and-white print.
+    ``words`` name the vertical axis, the horizontal one and the value. The scale (viridis) rises evenly in lightness,
+    so that it survives colour blindness and black-and-white print.
     """
     import altair as alt
 
@@ -43,10 +44,10 @@ def draw(grids: Sequence[Grid], names: Sequence[str], theme: Theme) -> Drawing:
         for i, dense in enumerate(grid.layers)
         for j, pruned in enumerate(grid.layers)
     ]
-    bare: dict[str, Any] = {"ticks": False, "domain": False, **LAYER_NAMES}
+    bare: dict[str, Any] = {"ticks": False, "domain": False, **LAYER_NAMES, **({"labelOverlap": False} if few else {})}
     below = alt.Axis(**(bare | layer_labels(names)))
-    x = alt.X("pruned:N", sort=list(names), title="layer of the pruned network", axis=below)
-    y = alt.Y("dense:N", sort=list(names), title="layer of the dense network", axis=alt.Axis(**bare))
+    x = alt.X("pruned:N", sort=list(names), title=words[1], axis=below)
+    y = alt.Y("dense:N", sort=list(names), title=words[0], axis=alt.Axis(**bare))
     legend = alt.Legend(
         title=None, orient="right", type="symbol", symbolType="square", symbolSize=130 * size**2, values=list(STEPS),
         labelColor=theme.ink, labelFontSize=theme.font, labelFont=theme.family, format=".1f", symbolStrokeWidth=0,
@@ -56,7 +57,11 @@ def draw(grids: Sequence[Grid], names: Sequence[str], theme: Theme) -> Drawing:
     told = None if few else legend
     fill, seam = alt.Fill("value:Q", scale=scale, legend=told), alt.Stroke("value:Q", scale=scale, legend=told)
     cell = base.mark_rect(strokeWidth=0.7 * size)  # a stroke of its own colour closes the hairlines between cells
-    parts = [cell.encode(fill=fill, stroke=seam, tooltip=layers.tips(FIELDS))]
+    parts = [
+        cell.encode(
+            fill=fill, stroke=seam, tooltip=layers.tips(tuple(zip(("dense", "pruned", "value"), words, strict=True)))
+        )
+    ]
     if few:
         ink = {"condition": {"test": f"datum.value > {BRIGHT}", "value": "#000000"}, "value": "#ffffff"}
         parts.append(base.mark_text().encode(text=alt.Text("value:Q", format=".2f"), color=ink))

@@ -7,6 +7,7 @@ from prunescope.reporting.sections import (
     calibration,
     classes,
     cost,
+    depth,
     forgotten,
     history,
     representation,
@@ -20,5 +21,6 @@ SECTIONS: tuple[Section, ...] = (
     agreement.SECTION,
     calibration.SECTION,
     representation.SECTION,
+    depth.SECTION,
     cost.SECTION,
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from prunescope.reporting import overlaps
 from prunescope.reporting.charts import subsets
 from prunescope.reporting.charts.chart import Chart, Choice
 from prunescope.reporting.charts.lines import Lines, Reference, draw
@@ -37,13 +38,18 @@ def sentence(rate: Row, count: Row | None, classes: Sequence[Row]) -> str:
     return capitalised(text + ".")
 
 
+def _floors(reading: Reading, rows: Sequence[Row]) -> list[Reference]:
+    """Return what halves of the dense networks differ by, once for each dense recipe."""
+    floors = {}
+    for row in rows:
+        dense = reading.dense_name(reading.material.dense_of.get(row.recipe, row.recipe))
+        if row.floor is not None:
+            floors[dense] = Reference(f"{dense} halves", row.floor, row.floor_low, row.floor_high, dash=(6, 4))
+    return list(floors.values())
+
+
 def _rate_chart(reading: Reading, rows: Sequence[Row]) -> Chart:
-    floored = next((row for row in rows if row.floor is not None), None)
-    references = []
-    if floored is not None and floored.floor is not None:
-        floor = Reference("dense halves", floored.floor, floored.floor_low, floored.floor_high, dash=(6, 4))
-        references.append(floor)
-    lines = Lines(rows=rows, styles=reading.styles, axis="PIE rate (%, symlog)", references=references)
+    lines = Lines(rows=rows, styles=reading.styles, axis="PIE rate (%, symlog)", references=_floors(reading, rows))
     above = [row for row in rows if beside(row) == "more than"]
     first = min(above, key=lambda row: (reading.recipes.index(row.recipe), row.sparsity), default=None)
     return Chart(
@@ -95,7 +101,8 @@ def tell(reading: Reading) -> Told | None:
     own = [row for row in classes if (row.recipe, row.level) == (recipe, level)]
     charts = figures(_rate_chart(reading, rows), _subset_chart(reading, key(recipe, level)))
     images = wall(reading)
-    parts = (*charts, *((images,) if images else ()), _table(reading, rows, counts))
+    parts = (*charts, *overlaps.pictures(reading), *((images,) if images else ()), _table(reading, rows, counts))
+    parts += overlaps.tables(reading)
     return Told(sentence=sentence(rate, matching(counts, recipe, level), own), parts=parts)
 
 
