@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import partial
-
 import torch
 from torch import Tensor, nn
 
@@ -12,6 +9,7 @@ from prunescope.core.errors import PrunescopeError
 from prunescope.models import Auxiliary
 from prunescope.models.taps import evaluating
 from prunescope.pruning.channels import Channels, channels
+from prunescope.pruning.constants import bias_after, constants
 from prunescope.pruning.dependency import example_images, removable
 from prunescope.pruning.layer_inputs import layer_of
 from prunescope.pruning.mask import Mask
@@ -89,50 +87,20 @@ def _probes(net: nn.Module) -> Tensor:
 
 def _folded(net: nn.Module, mask: Mask, found: Channels, images: Tensor) -> dict[str, Tensor]:
     """Add what is constant to the biases of its readers, in place; return which channels are not needed, by group."""
-    seen = _ranges(net, {name: layer_of(net, name) for name in found.columns}, images)
-    stuck = {n: (low != high) | (low != 0) & _pads(layer_of(net, n)) for n, (low, high) in seen.items()}
+    still, inputs = constants(net, mask, found, images)
     read, written = found.read(mask), found.written(mask)
     useless, constant = {}, {}
-    for name, fixed in found.largest(stuck).items():
-        constant[name] = read[name] & ~written[name] & (fixed == 0)
+    for name, flags in still.items():
+        constant[name] = flags & read[name] & ~written[name]
         useless[name] = ~read[name] | constant[name]
         useless[name][0] &= not bool(useless[name].all())  # one stays
         constant[name] &= useless[name]
     for name, columns in found.of_columns(Mask(constant)).items():
-        _add_to_bias(layer_of(net, name), torch.where(columns.to(images.device), seen[name][0], 0.0))
+        lost = torch.where(columns.to(images.device), inputs[name], 0.0)
+        if bool(lost.any()):
+            layer = layer_of(net, name)
+            layer.bias = nn.Parameter(bias_after(layer, layer.get_parameter("weight"), lost))
     return useless
-
-
-def _ranges(net: nn.Module, layers: Mapping[str, nn.Module], images: Tensor) -> dict[str, tuple[Tensor, Tensor]]:
-    """Return the least and the largest that each input of a layer ever is, ``[inputs]``."""
-    found: dict[str, tuple[Tensor, Tensor]] = {}
-
-    def see(layer: nn.Module, inputs: tuple[Tensor, ...], *, name: str) -> None:
-        seen = inputs[0].movedim(-1 if isinstance(layer, nn.Linear) else 1, 0).flatten(1)
-        found[name] = seen.amin(1), seen.amax(1)
-
-    handles = [layer.register_forward_pre_hook(partial(see, name=name)) for name, layer in layers.items()]
-    net(images)
-    for handle in handles:
-        handle.remove()
-    return found
-
-
-def _pads(layer: nn.Module) -> bool:
-    """Return whether the layer reads zeros beyond the edge."""
-    if not isinstance(layer, nn.modules.conv._ConvNd) or layer.padding_mode != "zeros":
-        return False
-    return layer.padding != "valid" if isinstance(layer.padding, str) else any(layer.padding)
-
-
-def _add_to_bias(layer: nn.Module, inputs: Tensor) -> None:
-    """Add to the bias what the layer makes of inputs that are the same everywhere, ``[columns]``."""
-    if not bool(inputs.any()):
-        return
-    weight, before = layer.get_parameter("weight"), layer._parameters["bias"]
-    summed = weight.double().flatten(2).sum(2) if weight.ndim > 2 else weight.double()
-    extra = summed @ inputs.double()
-    layer.bias = nn.Parameter((extra if before is None else before + extra).to(weight))
 
 
 def _outputs(net: nn.Module, images: Tensor) -> Tensor:

@@ -4,6 +4,7 @@ from prunescope.training.stages.freeze import Freeze
 from prunescope.training.stages.gradual import Gradual
 from prunescope.training.stages.normalize_rows import NormalizeRows
 from prunescope.training.stages.online import Online
+from prunescope.training.stages.propagate import Propagate
 from prunescope.training.stages.prune import Prune
 from prunescope.training.stages.recalibrate import Recalibrate
 from prunescope.training.stages.regrow import Regrow, Regrowth, regrowth
@@ -23,6 +24,7 @@ __all__ = [
     "Gradual",
     "NormalizeRows",
     "Online",
+    "Propagate",
     "Prune",
     "Recalibrate",
     "Regrow",
