@@ -37,7 +37,7 @@ def test_filters_and_weights_of_the_same_sparsity_are_of_the_same_size(context):
     context = replace(context, build=residual)
     by_weights = {"filter_norm": {"count": "weights"}}
     filters, single = (
-        STAGES.build({"prune": criterion, "sparsity": 0.6})(State.of(residual(), seed=1), context).mask
+        STAGES.build({"prune": {"criterion": criterion, "sparsity": 0.6}})(State.of(residual(), seed=1), context).mask
         for criterion in (by_weights, "magnitude")
     )
     assert 0 <= single.kept - filters.kept <= 0.02 * single.kept
