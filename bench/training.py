@@ -33,7 +33,9 @@ def rows() -> list[tuple[str, float, float]]:
     torch.set_num_threads(1)
     try:
         return [
-            epoch("epoch of ResNet-20, 512 images 32×32, batch 128 (peer: plain loop)", ResNet20(), images(512), 128),
+            epoch(
+                "epoch of ResNet-20, 512 images, batch 128 (peer: plain loop; promise 1x)", ResNet20(), images(512), 128
+            ),
             epoch("epoch of the digits convnet, batch 64 (peer: plain loop; promise 1.3x)", ConvNet(), digits, 64),
         ]
     finally:
