@@ -72,7 +72,7 @@ def test_removed_filters_save_what_the_mask_says(synthetic, projection):
         value = found[name]
         assert value.low <= value.value <= value.high
         assert value.n == 4
-    assert "batches of 4 images, one CPU thread" in found.notes[0]
+    assert "batches of 4 images on one CPU thread, quartiles in ms" in found.notes[0]
 
 
 def test_masks_of_single_weights_remove_nothing(synthetic):

@@ -70,10 +70,10 @@ class Latency(Measure):
         """Return time and speed-up over all networks."""
         before, after = (self._draws(side) for side in (shown.dense, shown.pruned))
         n = self.rounds * len(shown.dense)
-        ratio, floor = before / after, (before[0], *_around(before))
+        ratio, floor = before / after, (before[0], *around(before))
         values = (
-            Value.of("latency", MILLISECONDS * after[0], n, interval=_around(after), floor=floor, scale=MILLISECONDS),
-            Value.of("speedup", ratio[0], n, interval=_around(ratio)),
+            Value.of("latency", MILLISECONDS * after[0], n, interval=around(after), floor=floor, scale=MILLISECONDS),
+            Value.of("speedup", ratio[0], n, interval=around(ratio)),
         )
         return Measurement(values=values, notes=(f"batches of {self.batch}",))
 
@@ -83,7 +83,7 @@ class Latency(Measure):
         return np.asarray(np.mean([median_draws(seconds) for seconds in times], axis=0))
 
 
-def _around(draws: NDArray[np.float64]) -> tuple[float, float]:
+def around(draws: NDArray[np.float64]) -> tuple[float, float]:
     """Return the interval of the draws, widened to hold the value that stands before them."""
     low, high = percentile_interval(draws[1:])
     return min(low, float(draws[0])), max(high, float(draws[0]))

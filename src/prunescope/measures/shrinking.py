@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.statistics import spread_within
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
+from prunescope.measures.latency import around, median_draws
 from prunescope.measures.multiply_adds import multiply_adds
 from prunescope.measures.subject import Populations
 from prunescope.models.taps import evaluating
@@ -74,7 +75,7 @@ class Shrinking(Measure):
 
     Each number stands beside that of the dense network (its floor). Sizes are means over networks with the spread
     over seeds. Latency is the median over ``repeats`` forward passes of ``batch`` images on one CPU thread of the
-    first network and of its dense parent in turns; its brackets are quartiles, no confidence interval. Where no
+    first network and of its dense parent in turns, its interval the bootstrap's; the quartiles are noted. Where no
     filter can be removed, as under masks of single weights, there is nothing to tell: those make no network faster.
 
     Cost: a shrunken copy of each network, and ``2 · repeats`` forward passes.
@@ -97,10 +98,10 @@ class Shrinking(Measure):
                 unit="kB", better="lower", range=(0, None), meaning="safetensors file after removal, 1000 bytes"
             ),
             "latency": Quantity(
-                unit="ms", better="lower", range=(0, None), meaning="median time of one batch after removal, quartiles"
+                unit="ms", better="lower", range=(0, None), meaning="median time of one batch after removal"
             ),
             "measured_speedup": Quantity(
-                unit="ratio", better="higher", range=(0, None), neutral=1, meaning="dense / shrunken time, quartiles"
+                unit="ratio", better="higher", range=(0, None), neutral=1, meaning="median of dense / shrunken time"
             ),
         },
         source="Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023; Blalock et al., What is the State of "
@@ -124,15 +125,26 @@ class Shrinking(Measure):
         values = [_size(name, after, before) for name in Footprint._fields]
         images = torch.rand(self.batch, *shape, generator=torch.Generator().manual_seed(0))
         dense, shrunken = latencies([nets[0], small[0]], images, self.repeats)
-        quartiles = [np.percentile(times, (50, 25, 75)) for times in (shrunken, dense, dense / shrunken)]
-        values += [
-            Value.of(
-                "latency", quartiles[0][0], self.repeats, interval=tuple(quartiles[0][1:]), floor=tuple(quartiles[1])
-            ),
-            Value.of("measured_speedup", quartiles[2][0], self.repeats, interval=tuple(quartiles[2][1:])),
-        ]
-        note = f"latency: median and quartiles of {self.repeats} batches of {self.batch} images, one CPU thread"
-        return Measurement(values=tuple(values), notes=(note,))
+        values += [_time("latency", shrunken, floor=median_draws(dense)), _time("measured_speedup", dense / shrunken)]
+        return Measurement(values=tuple(values), notes=(self._told(dense, shrunken),))
+
+    def _told(self, dense: NDArray[np.float64], shrunken: NDArray[np.float64]) -> str:
+        """Return how time was taken, and the quartiles of both sides."""
+        quartiles = ("{:.3g} and {:.3g}".format(*np.percentile(times, (25, 75))) for times in (dense, shrunken))
+        before, after = quartiles
+        return (
+            f"latency of {self.repeats} batches of {self.batch} images on one CPU thread, quartiles in ms: dense "
+            f"{before}, shrunken {after}"
+        )
+
+
+def _time(name: str, times: NDArray[np.float64], floor: NDArray[np.float64] | None = None) -> Value:
+    """Return the median of times with the 95 % interval of its bootstrap, beside that of the dense network."""
+    told, null = (
+        None if draws is None else (float(draws[0]), *around(draws)) for draws in (median_draws(times), floor)
+    )
+    assert told is not None
+    return Value.of(name, told[0], len(times), interval=told[1:], floor=null)
 
 
 def _size(name: str, after: Sequence[Footprint], before: Sequence[Footprint]) -> Value:

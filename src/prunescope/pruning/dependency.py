@@ -165,7 +165,7 @@ class _PlacedPruner:
 
     def prune_out_channels(self, layer: Placed, idxs: list[int]) -> nn.Module:
         gone = layer.sources[idxs]
-        kept = torch.ones(len(layer.sources), dtype=torch.bool)
+        kept = torch.ones_like(layer.sources, dtype=torch.bool)
         kept[idxs] = False
         layer.sources = layer.sources[kept]
         layer.sources -= ((gone >= 0) & (gone < layer.sources[:, None])).sum(1)
@@ -207,7 +207,7 @@ def placed(net: nn.Module) -> nn.Module:
     for block in list(net.modules()):
         for name, child in block.named_children():
             if isinstance(child, Subsample):
-                setattr(block, name, Placed(child.sources()))
+                setattr(block, name, Placed(child.sources().to(next(net.parameters()).device)))
     return net
 
 

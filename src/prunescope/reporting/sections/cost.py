@@ -20,7 +20,7 @@ MASKS = (
 UNTIMED = ", so no latency is told here."
 TIMED = (
     ". Filters that are pruned whole were removed for real, with the same outputs; the times are measured: medians "
-    "over forward passes of the first network on one CPU thread, brackets their quartiles, in grey the dense network. "
+    "over forward passes of the first network on one CPU thread; in grey the dense network. "
     "Masks of single weights leave nothing to remove."
 )
 MOST_LAYERS = 30
