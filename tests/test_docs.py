@@ -5,6 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from prunescope.study.plan import plan_study
+from prunescope.study.study import load_study
+
 DOCS = Path(__file__).parents[1] / "docs"
 
 
@@ -23,3 +26,9 @@ def test_a_notebook_runs_from_its_first_cell_and_was_executed(path):
     for cell in cells:
         exec("".join(cell["source"]), names)
     torch.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("path", sorted((DOCS / "results").rglob("*.yaml")), ids=lambda path: path.stem)
+def test_a_study_behind_a_page_of_results_can_be_planned(path):
+    settings = {"data": "digits", "init": None, "seeds": 1}  # its own data and weights are not here
+    assert plan_study(load_study(path, settings=settings)).measured
