@@ -84,13 +84,7 @@ def masked_step() -> tuple[str, float, float]:
 
 def population() -> tuple[str, float, float]:
     """Train and evaluate a population of digits networks with two workers, and in the loop one would write."""
-    demo = load_study("demo")
-    changes = {
-        "seeds": tuple(range(NETWORKS)),
-        "recipes": {"dense": demo.recipes["dense"]},
-        "measures": tuple(measure for measure in demo.measures if measure.member_name == "accuracy"),
-    }
-    study = demo.model_copy(update=changes)
+    study = digits_study()
     with tempfile.TemporaryDirectory() as folder:
         began = time.perf_counter()
         assert run(study, store=Path(folder) / "store", workers=2).complete
@@ -102,6 +96,17 @@ def population() -> tuple[str, float, float]:
     peer = time.perf_counter() - began
     torch.set_num_threads(threads)
     return f"population of {NETWORKS} digits networks, 2 workers (peer: plain sequential loop)", ours, peer
+
+
+def digits_study() -> Study:
+    """Return the demo's dense networks with their accuracy, many of them."""
+    demo = load_study("demo")
+    changes = {
+        "seeds": tuple(range(NETWORKS)),
+        "recipes": {"dense": demo.recipes["dense"]},
+        "measures": tuple(measure for measure in demo.measures if measure.member_name == "accuracy"),
+    }
+    return demo.model_copy(update=changes)
 
 
 def plain_loop(study: Study) -> float:
