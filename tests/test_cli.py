@@ -57,6 +57,16 @@ def test_explain_tells_options_and_source(call, name):
     assert len(out.splitlines()) > 2
 
 
+def test_explain_spells_out_choices_and_tells_inherited_options(call):
+    _, out, _ = call("explain", "pfp")
+    assert "  count: 'filters' | 'weights' = 'filters'\n" in out
+    assert "Inherited attributes:\n    count: what the budget counts" in out
+    _, out, _ = call("explain", "train")
+    assert "  clip: float | None = None\n" in out
+    assert "  augment: tuple[Augmentation, ...] = ()\n" in out
+    assert "Inherited" not in out
+
+
 def test_run_then_results_report_export(call, study, tmp_path):
     code, out, err = call("run", *options(study), "--on", "inline")
     assert (code, out) == (0, "")

@@ -1,8 +1,11 @@
 """How a budget is spent on filters, and which filters filter_norm and random_filter keep."""
 
+import copy
+
 import pytest
 import torch
 from torch import nn
+from torch.nn.utils import prune as torch_prune
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.models import MODELS, build
@@ -94,3 +97,13 @@ def test_pruning_goes_on_from_a_mask():
     assert int(rows(more, "layer3.0.conv1.weight").sum()) == 5
     with pytest.raises(PrunescopeError, match="more is pruned already"):
         prune(net, "filter_norm", sparsity=0.2, mask=half)
+
+
+@pytest.mark.parametrize("norm", [1, 2])
+def test_chains_agree_with_torch_on_which_filters_go(norm):
+    net = model("convnet", (1, 8, 8))
+    mask = prune(net, "filter_norm", sparsity=0.5, scope="layer", norm=norm)
+    for name in ("conv1", "conv2", "conv3"):
+        layer = net.get_submodule(name)
+        told = torch_prune.ln_structured(copy.deepcopy(layer), "weight", amount=0.5, n=norm, dim=0)
+        assert torch.equal(told.weight_mask.flatten(1).any(1), rows(mask, f"{name}.weight"))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
 from prunescope.core.errors import unknown_name
 from prunescope.core.registry import Member, Registry
@@ -70,15 +71,35 @@ def explain_in(family: str, name: str) -> str:
 
 
 def _member(family: str, name: str, member: type[Member]) -> str:
-    lines = [f"{name}  ({family})", "", _doc(member), ""]
+    lines = [f"{name}  ({family})", "", _doc(member), *_inherited(member), ""]
     lines += [_option(option, field) for option, field in member.model_fields.items()] or ["no options"]
     card = getattr(member, "card", None)
     return "\n".join(lines + (_card(card) if isinstance(card, Card) else []))
 
 
+def _inherited(member: type[Member]) -> list[str]:
+    """Return what its base classes tell of the options that they give it."""
+    bases = [base for base in member.__mro__[1:] if issubclass(base, Member) and base is not Member]
+    told = [_doc(base).partition("Attributes:\n")[2].partition("\n\n")[0] for base in bases]
+    return ["", "Inherited attributes:", *filter(None, told)] if any(told) else []
+
+
 def _option(name: str, field: Any) -> str:
-    kind = getattr(field.annotation, "__name__", str(field.annotation)).replace("typing.", "")
+    kind = _kind(field.annotation)
     return f"  {name}: {kind}" + (" (required)" if field.is_required() else f" = {field.get_default()!r}")
+
+
+def _kind(annotation: Any) -> str:
+    """Return an annotation in words: choices spelled out, what checks a value left out."""
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(parts[0])
+    if origin is Literal:
+        return " | ".join(map(repr, parts))
+    if origin in (Union, UnionType):
+        return " | ".join(map(_kind, parts))
+    name = {type(None): "None", Ellipsis: "..."}.get(annotation) or getattr(annotation, "__name__", str(annotation))
+    return f"{name}[{', '.join(map(_kind, parts))}]" if parts else name
 
 
 def _card(card: Card) -> list[str]:
