@@ -98,7 +98,9 @@ def _kind(annotation: Any) -> str:
         return " | ".join(map(repr, parts))
     if origin in (Union, UnionType):
         return " | ".join(map(_kind, parts))
-    name = {type(None): "None", Ellipsis: "..."}.get(annotation) or getattr(annotation, "__name__", str(annotation))
+    if annotation is Ellipsis or annotation is type(None):
+        return "..." if annotation is Ellipsis else "None"
+    name = str(getattr(annotation, "__name__", annotation))
     return f"{name}[{', '.join(map(_kind, parts))}]" if parts else name
 
 
