@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader, TensorDataset
 import prunescope as ps
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import Digits
+from prunescope.measures import MEASURES
 from prunescope.models.checkpoint import TrustWarning
 from prunescope.study.networks import by_name
 
@@ -376,9 +377,54 @@ def test_what_is_written_is_page_table_and_verdict(dense, tmp_path):
     assert "&lt;b&gt;p50" in audit._repr_html_() and "accuracy" in audit._repr_html_()
 
 
+def test_every_measure_of_networks_measures_or_says_why(dense):
+    names = [name for name in MEASURES.names() if MEASURES.get(name).card.scope != "recipes" and name != "umap"]
+    pruned = {"p90": sparse(dense, 0.9), "p50": sparse(dense, 0.5)}
+    audit = ps.audit(dense, pruned, "digits", measures=names, limit=60)
+    assert audit.summary.complete and set(audit.results["measure"]) == set(names)
+    unmeasured = audit.results[audit.results["status"] != "measured"]
+    assert set(unmeasured["measure"]) <= {"history", "pie", "shrinking"} and unmeasured["reason"].all()
+
+
+def test_training_images_come_from_the_source_or_from_memory(dense):
+    few = Digits().load()["train"].take(torch.arange(200))
+    splits = {"test": (TEST.images[:50], TEST.labels[:50]), "train": (few.images, few.labels)}
+    audit = ps.audit(dense, sparse(dense, 0.9), splits, measures=["prediction_depth"])
+    assert audit.summary.complete and any(name.startswith("prediction_depth.") for name in found(audit, "pruned"))
+    with pytest.raises(PrunescopeError, match="unknown split 'train'"):
+        ps.audit(dense, sparse(dense, 0.9), splits["test"], measures=["prediction_depth"])
+
+
+SEEN = []
+
+
+class Watched(nn.Module):
+    """Notes how many images it is shown at once."""
+
+    def __init__(self, net):
+        super().__init__()
+        self.net = net
+
+    def forward(self, x):
+        SEEN.append(len(x))
+        return self.net(x)
+
+
+def test_images_go_through_once_in_batches_and_the_share_is_told(dense):
+    SEEN.clear()
+    shares, images = [], TEST.images.repeat(2, 1, 1, 1)
+    ps.audit(
+        Watched(dense), Watched(sparse(dense, 0.5)), (images, TEST.labels.repeat(2)), measures=FEW,
+        listen=lambda event, total: shares.append(event.share) if event.what == "running" else None,
+    )  # fmt: skip
+    assert max(SEEN) <= 128 and 2 * len(images) <= sum(SEEN) <= 2 * len(images) + 20
+    assert len(shares) == 2 * -(-len(images) // 128) and 0 < max(shares) < 1
+
+
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
+        ({"measures": ["overlap"]}, "compares the recipes of a study; got overlap"),
         ({"data": "digitz"}, "unknown data set 'digitz'"),
         ({"measures": ["acuracy"]}, "unknown measure 'acuracy'.*'accuracy'"),
         ({"budget": {"accuracy": {"dropp": 1}}}, "dropp"),

@@ -120,18 +120,29 @@ def _unit_images(images: Tensor, where: str) -> Tensor:
 
 
 class Given(Source):
-    """Labelled images in memory as a source of one split, ``test``; no study file can name it."""
+    """Labelled images in memory as a source; no study file can name it."""
 
-    data: Dataset
+    splits: dict[str, Dataset]
+
+    @staticmethod
+    def of(data: Any) -> Given:
+        """Return what :func:`given_data` reads as the test split, or a mapping of splits, each read so."""
+        if isinstance(data, Mapping) and "test" in data:
+            return Given(splits={str(name): given_data(part, where=str(name)) for name, part in data.items()})
+        return Given(splits={"test": given_data(data)})
 
     def load(self) -> Mapping[str, Dataset]:
-        """Return the images as the test split."""
-        return {"test": self.data}
+        """Return the splits."""
+        return self.splits
 
     def identity(self) -> Mapping[str, Any]:
-        """Return the checksum of images, labels and class names."""
-        digest = hashlib.sha256("\n".join(self.data.classes).encode())
-        for tensor in (self.data.images, self.data.labels):
-            digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
-            digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
-        return {"given": digest.hexdigest()}
+        """Return a checksum of each split: images, labels and class names."""
+        return {"given": {name: _digest(part) for name, part in self.splits.items()}}
+
+
+def _digest(data: Dataset) -> str:
+    digest = hashlib.sha256("\n".join(data.classes).encode())
+    for tensor in (data.images, data.labels):
+        digest.update(f"{tensor.dtype} {list(tensor.shape)}".encode())
+        digest.update(tensor.contiguous().view(torch.uint8).numpy().data)
+    return digest.hexdigest()

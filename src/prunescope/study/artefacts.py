@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,6 +17,7 @@ from torch import nn
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import Dataset
 from prunescope.measures import Measurement, Value
+from prunescope.measures.inference.inference import unwatched
 from prunescope.models import MODELS, build
 from prunescope.pruning import State
 from prunescope.study.store import Artefact, Store
@@ -27,10 +28,11 @@ SPLIT_SEED = 0
 
 @dataclass(frozen=True, kw_only=True)
 class Place:
-    """Where a node runs: its store and device."""
+    """Where a node runs: its store and device, and who is told how far it is."""
 
     store: Store
     device: torch.device
+    watch: Callable[[float], None] = unwatched
 
     def splits(self, key: str) -> dict[str, Dataset]:
         """Return the splits of a data artefact on the device; they stay in the process from node to node."""

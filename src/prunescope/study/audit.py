@@ -34,9 +34,10 @@ from prunescope.study.networks import (
     resolve_model,
     take_network,
 )
+from prunescope.study.node import Node
 from prunescope.study.report import gather_found, told_spec
-from prunescope.study.run import Listener, Summary, carry_out, default_store, pick_device, rows_of
-from prunescope.study.runners import Inline
+from prunescope.study.run import Listener, Summary, carry_out, default_store, needed, pick_device, rows_of
+from prunescope.study.runners import Event, Inline
 from prunescope.study.sight import Sight, look
 from prunescope.study.store import Store
 from prunescope.training.recipe import DENSE
@@ -130,8 +131,8 @@ def audit(
     Args:
         dense: a module, a checkpoint file, or several of other seeds.
         pruned: the same, several, or by name.
-        data: a registered name, ``NAME=PATH``, a path, or labelled images in memory (see ``given_data``); of a
-            source the test split.
+        data: a registered name, ``NAME=PATH``, a path, or labelled images in memory (see ``given_data``), or
+            ``{"test": …, "train": …}`` of these; looked at is the test split.
         mean: by channel, of images in [0, 1]; without it the networks see images in [0, 1].
         std: the same.
         measures: names or specs; ``corruptions`` adds the 19 corruptions at severity 3.
@@ -177,13 +178,21 @@ def audit(
         nets = [load(name, net, False) for name, net in numbered(DENSE, references)]
         levels = [Level.of(n, [load(m, net, True) for m, net in numbered(n, own)], nets) for n, own in named.items()]
         battery = choose(measures, promises, seeds=len(nets), levels=len(levels), images=sight.data.images)
+        sight = sight.with_training(place) if battery.needs_training else sight
         planner = AuditPlanner(sight, battery)
         plan = planner.plan("audit", nets, levels)
         place.open()
         planner.write(plan, place)
         at_hand = AT_HAND.set({net.key: net.net for net in (*nets, *(n for level in levels for n in level.networks))})
+        total = len(needed(plan, place))
+
+        def watch(node: Node, share: float) -> None:
+            if listen is not None:
+                listen(Event(what="running", node=node, share=share), total)
+
         try:
-            summary = carry_out(plan, place, Inline(place.root, device, torch.get_num_threads()), listen=listen)
+            runner = Inline(place.root, device, torch.get_num_threads(), watch)
+            summary = carry_out(plan, place, runner, listen=listen)
         finally:
             AT_HAND.reset(at_hand)
         if not any(place.has("measure", item.key) for item in plan.measured):

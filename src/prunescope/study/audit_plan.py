@@ -68,7 +68,7 @@ class AuditPlanner:
     """Builds the graph of an audit and keeps how to make the artefacts that only this process can make."""
 
     def __init__(self, sight: Sight, battery: Battery) -> None:
-        self.graph, self.sight, self.battery = Graph(sight.node, gpu=1.0), sight, battery
+        self.graph, self.sight, self.battery = Graph(sight.node, gpu=1.0, wider=sight.wider), sight, battery
         self.makers: dict[str, Callable[[], Artefact]] = {}
 
     def plan(self, name: str, dense: Sequence[Network], levels: Sequence[Level]) -> Planned:

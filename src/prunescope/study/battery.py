@@ -14,6 +14,7 @@ from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.data import SHIFTS, View
 from prunescope.data.shifts import apply_shift
 from prunescope.measures import DEFAULT_BUDGET, MEASURES, Measure, Promise, parse_budget
+from prunescope.measures.inference import INFERENCES
 
 # Always measured: they read what every audit has.
 BASE = ("accuracy", "agreement", "compression")
@@ -37,6 +38,12 @@ class Battery:
     promises: tuple[Promise, ...]
     left_out: tuple[str, ...]
 
+    @property
+    def needs_training(self) -> bool:
+        """Whether a measure reads training images."""
+        kinds = ((measure, kind) for measure in self.measures for kind in measure.card.evidence & {*INFERENCES.names()})
+        return any(measure.inference(kind).splits for measure, kind in kinds)
+
 
 def choose(
     measures: Iterable[object] | None, promises: tuple[Promise, ...], *, seeds: int, levels: int, images: Tensor
@@ -54,12 +61,14 @@ def choose(
         PrunescopeError: for an unknown name, or a promise about a view that an audit does not have.
     """
     usual = USUAL + WITH_SEEDS * (seeds > 1) + WITH_LEVELS * (levels > 1)
-    asked = [name for name in usual if name in MEASURES.names()] if measures is None else list(measures)
+    asked = list(usual) if measures is None else list(measures)
     corrupted = CORRUPTIONS in asked
     names = (*BASE, *(m for m in asked if m != CORRUPTIONS), *(promise.measure for promise in promises))
     chosen: dict[str, Measure] = {}
     for name in names:
         member = _built(name)
+        if member.card.scope == "recipes":
+            raise PrunescopeError("this measure compares the recipes of a study", got=member.member_name, where="audit")
         chosen[member.member_name] = member
     patterns = {SHIFTED[name] for name in (*chosen, *[CORRUPTIONS] * corrupted) if name in SHIFTED}
     views, left_out = _views(patterns | {promise.view for promise in promises}, images)

@@ -6,8 +6,9 @@ import time
 from typing import TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn
 
+from prunescope.study.remaining import Remaining
 from prunescope.study.runners import Event
 
 PLAIN_SECONDS = 5.0
@@ -18,19 +19,13 @@ class Display:
 
     def __init__(self, stream: TextIO) -> None:
         self._console = Console(file=stream, stderr=False)
-        self._live = Progress(
-            SpinnerColumn(),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TimeRemainingColumn(),
-            TextColumn("{task.description}"),
-            console=self._console,
-            transient=True,
-        )
+        columns = (SpinnerColumn(), BarColumn(), TextColumn("{task.description}", markup=False))
+        self._live = Progress(*columns, console=self._console, transient=True)
         self._task = self._live.add_task("planning", total=None)
         self._running: dict[str, str] = {}
-        self._total = 0
-        self._ended, self._began, self._last = 0, time.monotonic(), time.monotonic()
+        self._remaining = Remaining()
+        self._ended, self._total = 0, 0
+        self._began = self._last = time.monotonic()
 
     def __enter__(self) -> Display:
         if self._console.is_terminal:
@@ -44,29 +39,32 @@ class Display:
     def show(self, event: Event, total: int) -> None:
         """Take in one event of a run of ``total`` nodes."""
         self._total = total
+        self._remaining.take(event)
         if event.what == "started":
             self._running[event.node.key] = event.node.kind
-        else:
+        elif event.what in ("done", "failed", "blocked"):
             self._running.pop(event.node.key, None)
             self._ended += 1
         if event.what == "failed":
             self._console.print(f"failed: {event.node.kind} {event.node.key[:12]}: {event.hint}", markup=False)
-        kinds = sorted(self._running.values())
-        now = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
-        self._live.update(self._task, total=total, completed=self._ended, description=now)
-        if not self._console.is_terminal and (time.monotonic() - self._last >= PLAIN_SECONDS):
-            self._last = time.monotonic()
-            self._console.print(
-                f"{self._ended} of {total} nodes, {self._left(total)} left; running: {now}", markup=False
-            )
+        if event.what != "planned":
+            self._tell()
 
     def __str__(self) -> str:
         """Tell how much has ended."""
         return f"{self._ended} of {self._total} nodes" if self._total else "0 nodes"
 
-    def _left(self, total: int) -> str:
-        elapsed = time.monotonic() - self._began
-        return spelled(elapsed * (total - self._ended) / self._ended) if self._ended else "unknown time"
+    def _tell(self) -> None:
+        kinds = sorted(self._running.values())
+        now = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds))
+        seconds = self._remaining.seconds(time.monotonic() - self._began)
+        left = "unknown time" if seconds is None else spelled(seconds)
+        line = f"{self}, {left} left; running: {now}"
+        if self._console.is_terminal:
+            self._live.update(self._task, total=1.0, completed=self._remaining.share, description=line)
+        elif time.monotonic() - self._last >= PLAIN_SECONDS:
+            self._last = time.monotonic()
+            self._console.print(line, markup=False)
 
 
 def spelled(seconds: float) -> str:

@@ -57,11 +57,13 @@ class Graph:
     Args:
         data: the node.
         gpu: share of a GPU that a network wants.
+        wider: another node of the same images with further splits, for what reads those.
     """
 
-    def __init__(self, data: Node, gpu: float) -> None:
+    def __init__(self, data: Node, gpu: float, wider: Node | None = None) -> None:
         self._gpu = gpu
-        self.nodes: dict[str, Node] = {data.key: data}
+        self.nodes: dict[str, Node] = {node.key: node for node in (data, wider) if node is not None}
+        self.wider = data.key if wider is None else wider.key
         self.data = data.key
         self._specs: dict[int, tuple[dict[str, Any], dict[str, Any], object]] = {}
         self._inferred: dict[tuple[Inference, View, str], str] = {}
@@ -93,7 +95,8 @@ class Graph:
         (seen, seen_complete), kind = self.spec(view), inference.member_name
         identity = {"view": seen, "options": inference.canonical()}
         complete = {"view": seen_complete, "options": inference.canonical(complete=True)}
-        node = make_node(kind, identity, complete, {"state": state, "data": self.data}, artefact=kind, gpu=self._gpu)
+        inputs = {"state": state, "data": self.wider if inference.splits else self.data}
+        node = make_node(kind, identity, complete, inputs, artefact=kind, gpu=self._gpu)
         self._inferred[inference, view, state] = self.enter(node)
         return node.key
 

@@ -141,6 +141,9 @@ def carry_out(plan: Planned, store: Store, runner: Runner, *, jobs: int = 1, lis
     store.open()
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
+    if listen is not None:
+        for node in todo:
+            listen(Event(what="planned", node=node), len(todo))
     try:
         for event in drive(todo, runner, jobs):
             counts[event.what] += 1

@@ -18,6 +18,8 @@ from prunescope.study.artefacts import SPLIT_SEED, Place, build_network, measure
 from prunescope.study.node import Node
 from prunescope.study.store import Artefact, Store
 
+# On a processor larger batches only move memory.
+BATCH, BATCH_ON_CPU = 500, 128
 Subjects = tuple[Subject, ...]
 
 
@@ -37,6 +39,8 @@ def infer(node: Node, place: Place) -> Artefact:
             change=None if shift is None else partial(_changed, shift),
             split=lambda name: splits[name],
             origin=(view.split, view.positions(splits[view.split], SPLIT_SEED)),
+            batch=BATCH_ON_CPU if place.device.type == "cpu" else BATCH,
+            watch=place.watch,
         )
     )
     about = {name: blueprint[name] for name in ("classes", "image_shape", "normalization")}

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.data import Dataset, Normalization, given_data, resolve_source
+from prunescope.data import Dataset, Normalization, resolve_source
 from prunescope.data.given import Given
 from prunescope.study.artefacts import read_splits
 from prunescope.study.node import Node, make_node
 from prunescope.study.store import Artefact, Store
 
-SPLIT = "test"
+SPLIT, TRAIN = "test", "train"
 Options = Mapping[str, Any]
 
 
@@ -29,12 +30,18 @@ class Sight:
         data: the images.
         normalization: of network inputs; without one they are the images in [0, 1].
         told: where the images come from, for people.
+        read_training: returns the training images of the same source.
+        wider: node of the same images and those to train, where something asks for them.
+        training: the images to train.
     """
 
     node: Node
     data: Dataset
     normalization: Normalization
     told: str
+    read_training: Callable[[], Dataset] = field(repr=False)
+    wider: Node | None = None
+    training: Dataset | None = None
 
     @property
     def about(self) -> dict[str, Any]:
@@ -52,12 +59,25 @@ class Sight:
             return self
         return replace(self, data=self.data.named([str(k) for k in range(outputs)]))
 
+    def with_training(self, store: Store) -> Sight:
+        """Return the sight with the training images too.
+
+        Raises:
+            PrunescopeError: for data that has none.
+        """
+        identity = json.loads(self.node.spec)["parameters"] | {"split": f"{TRAIN}, {SPLIT}"}
+        node = make_node("data", identity, identity, {}, artefact="data")
+        return replace(self, wider=node, training=None if store.has("data", node.key) else self.read_training())
+
     def write(self, store: Store) -> None:
-        """Write the images if they are not in the store."""
-        if not store.has("data", self.node.key):
-            tensors = {f"{SPLIT}/images": self.data.images, f"{SPLIT}/labels": self.data.labels}
-            artefact = Artefact(tensors=tensors, content=self.about)
-            store.write("data", self.node.key, self.node.spec, artefact, seconds=0.0, device="cpu")
+        """Write the images that are not in the store."""
+        for node, parts in ((self.node, {SPLIT: self.data}), (self.wider, {SPLIT: self.data, TRAIN: self.training})):
+            if node is not None and not store.has("data", node.key):
+                known = [(name, part) for name, part in parts.items() if part is not None]
+                tensors = {f"{name}/images": part.images for name, part in known}
+                tensors |= {f"{name}/labels": part.labels for name, part in known}
+                artefact = Artefact(tensors=tensors, content=self.about)
+                store.write("data", node.key, node.spec, artefact, seconds=0.0, device="cpu")
 
 
 def look(
@@ -73,7 +93,7 @@ def look(
     """Return the images of an audit, from the store if they are there.
 
     Args:
-        data: what ``resolve_source`` or ``given_data`` reads; of a source the test split.
+        data: what ``resolve_source`` or ``given_data`` reads, or splits of that by name; looked at is the test split.
         store: may hold them from an earlier audit.
         mean: by channel, of images in [0, 1].
         std: the same.
@@ -85,7 +105,7 @@ def look(
         PrunescopeError: for data that cannot be read, or a normalisation that does not fit its channels.
     """
     named = isinstance(data, (str, Path))
-    source = resolve_source(str(data)) if named else Given(data=given_data(data))
+    source = resolve_source(str(data)) if named else Given.of(data)
     if limit is not None and limit < 1:
         raise PrunescopeError("too few images", expected="≥ 1", got=limit, where="limit")
     normalization = _normalization(mean, std)
@@ -97,16 +117,18 @@ def look(
     }
     identity = {"source": dict(source.identity()), "split": SPLIT, **options}
     node = make_node("data", identity, identity, {}, artefact="data")
-    if store.has("data", node.key):
-        seen = read_splits(store, node.key, torch.device("cpu"))[SPLIT]
-    else:
-        seen = source.select(SPLIT, resize=resize, limit=limit)
-        seen = seen if classes is None else seen.named(classes)
+
+    def read(split: str, at_most: int | None) -> Dataset:
+        part = source.select(split, resize=resize, limit=at_most)
+        return part if classes is None else part.named(classes)
+
+    there = store.has("data", node.key)
+    seen = read_splits(store, node.key, torch.device("cpu"))[SPLIT] if there else read(SPLIT, limit)
     channels = seen.shape[0]
     normalization = normalization or Normalization(mean=(0.0,) * channels, std=(1.0,) * channels)
     normalization(seen.images[:1])
     told = f"{data if named else 'data in memory'}, {len(seen)} images"
-    return Sight(node=node, data=seen, normalization=normalization, told=told)
+    return Sight(node=node, data=seen, normalization=normalization, told=told, read_training=lambda: read(TRAIN, None))
 
 
 def _normalization(mean: Sequence[float] | None, std: Sequence[float] | None) -> Normalization | None:

@@ -19,6 +19,7 @@ from prunescope.core.config import canonical_json
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import SOURCES, Normalization, split_validation
 from prunescope.measures.inference import INFERENCES
+from prunescope.measures.inference.inference import unwatched
 from prunescope.models import Pretrained
 from prunescope.pruning import State
 from prunescope.study.artefacts import SPLIT_SEED, History, Place, build_network, read_state, state_artefact, state_of
@@ -42,7 +43,7 @@ class Outcome:
     fatal: bool = False
 
 
-def perform(node: Node, root: Path, device: str) -> Outcome:
+def perform(node: Node, root: Path, device: str, watch: Callable[[float], None] = unwatched) -> Outcome:
     """Compute a node, or siblings at once, and write each artefact; a Python error is returned, never raised.
 
     It is recorded too, but for siblings: it need not be that of all of them.
@@ -54,7 +55,7 @@ def perform(node: Node, root: Path, device: str) -> Outcome:
     try:
         try:
             with store.journal.running([member.key for member in node.each], node.kind), _at_most(node.limit):
-                _make(node, Place(store=store, device=torch.device(device)))
+                _make(node, Place(store=store, device=torch.device(device), watch=watch))
         except Unwritable:
             raise
         except Exception as problem:

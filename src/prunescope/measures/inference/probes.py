@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 import torch
@@ -38,6 +38,8 @@ class Probes(Inference):
         layers: ``blocks`` (modules made of several layers, or the Conv and Linear layers where there are none), or
             names and patterns of taps. Input and logits are always probed.
     """
+
+    splits: ClassVar[tuple[str, ...]] = ("train",)
 
     k: Annotated[int, Field(ge=1)] = 30
     layers: ProbeLayers = "blocks"

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
 
+from prunescope.measures.inference.inference import unwatched
 from prunescope.study.node import Node
 from prunescope.study.work import Outcome, perform
 
 
 class Inline:
-    """Performs each node when it is started, with one thread as the workers do unless told otherwise."""
+    """Performs each node when it is started, with one thread as the workers do unless told otherwise.
 
-    def __init__(self, root: Path, device: str, threads: int = 1) -> None:
-        self._root, self._device, self._threads = root, device, threads
+    ``watch`` is told which share of a node's images has gone through.
+    """
+
+    def __init__(
+        self, root: Path, device: str, threads: int = 1, watch: Callable[[Node, float], None] | None = None
+    ) -> None:
+        self._root, self._device, self._threads, self._watch = root, device, threads, watch
         self._ended: list[Outcome] = []
 
     def free(self) -> bool:
@@ -23,10 +31,11 @@ class Inline:
 
     def start(self, node: Node) -> None:
         """Perform the node."""
+        watch = unwatched if self._watch is None else partial(self._watch, node)
         threads = torch.get_num_threads()
         torch.set_num_threads(self._threads)
         try:
-            self._ended.append(perform(node, self._root, self._device))
+            self._ended.append(perform(node, self._root, self._device, watch))
         finally:
             torch.set_num_threads(threads)
 

@@ -35,12 +35,13 @@ class Runner(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """What happened to a node."""
+    """What happened to a node; ``share`` of its images have gone through while it is running, where that is known."""
 
-    what: Literal["started", "done", "failed", "blocked"]
+    what: Literal["planned", "started", "running", "done", "failed", "blocked"]
     node: Node
     seconds: float = 0.0
     hint: str = ""
+    share: float = 0.0
 
 
 def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1) -> Iterator[Event]:
