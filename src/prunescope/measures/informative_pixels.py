@@ -125,6 +125,7 @@ class InformativePixels(Measure):
         arrays = {
             "images": first.images[:PICTURES].numpy(),
             "orders": torch.stack([order[:PICTURES] for order in first.orders]).to(torch.int16).numpy(),
+            "kept": np.array([self._kept(first.orders[0].shape[1])]),
         }
         told = ", ".join(first.names)
         note = f"{self.algorithm} backward selection on {first.confidence.shape[2]} images, networks {told}"
@@ -138,17 +139,19 @@ class InformativePixels(Measure):
         evidence = [subject.evidence("pixels") for subject in subjects]
         images = subjects[0].images[evidence[0]["places"]]
         orders = [kind["order"] for kind in evidence]
-        kept = max(1, round(self.kept * orders[0].shape[1]))
         table = cross_confidence(
             _networks(subjects),
             subjects[0].normalization(images),
             orders,
             evidence[0]["labels"],
-            kept,
+            self._kept(orders[0].shape[1]),
             mask_value=self.mask_value,
         )
         needed = [sufficient_pixels(kind["confidence"], self.threshold).numpy() for kind in evidence]
         return _Found(names, table, np.stack(needed), orders, images)
+
+    def _kept(self, pixels: int) -> int:
+        return max(1, round(self.kept * pixels))
 
     def _matrix(self, found: list[_Found]) -> list[Value]:
         tables, names = np.stack([one.confidence for one in found]), found[0].names

@@ -129,7 +129,9 @@ class PrunePotential(Measure):
         scope="curve",
         evidence=frozenset({"logits", "state"}),
         quantities={
-            "potential": _share("largest tested sparsity at which the error rises by at most δ, as published"),
+            "potential": _share(
+                "largest tested sparsity at which the error rises by at most δ; floor: the train distribution's mean"
+            ),
             "interpolated": _share("the same, on straight lines between the levels"),
             "monotone": _share("largest sparsity up to which every level passes"),
             "certain": _share("largest sparsity up to which every level surely (97.5 %) loses less than δ"),
@@ -156,34 +158,44 @@ class PrunePotential(Measure):
         """Return potentials by view, by network and view, and by distribution."""
         curves = ErrorCurves.of(shown)
         rows, drawn = curves.resampled()
-        values: list[Value] = []
+        groups = {TRAIN: curves.group(self.nominal), TEST: curves.group(self.shifted, without=self.nominal)}
+        of_groups = [
+            _of_group(curves, rows, drawn, self.delta[0], name, views) for name, views in groups.items() if views
+        ]
+        train = next((value for values in of_groups for value in values if value.item == TRAIN), None)
+        floor = None if train is None else (train.value, *_interval(train))
+        values = [value for values in of_groups for value in values]
         for delta in self.delta:
-            suffix = "" if delta == self.delta[0] else f", δ = {delta:g}"
-            values += _by_view(curves, rows, drawn, delta, suffix)
-        for name, views in (
-            (TRAIN, curves.group(self.nominal)),
-            (TEST, curves.group(self.shifted, without=self.nominal)),
-        ):
-            values += _of_group(curves, rows, drawn, self.delta[0], name, views) if views else []
+            own = delta == self.delta[0]
+            values += _by_view(curves, rows, drawn, delta, "" if own else f", δ = {delta:g}", floor if own else None)
         seeds = [subject.seed for subject in next(iter(shown.views.values()))[0].pruned]
         values += _by_network(curves, self.delta[0], seeds)
         return Measurement(values=tuple(values))
+
+
+def _interval(value: Value) -> tuple[float, float]:
+    """Return the interval of a value that has one."""
+    assert value.low is not None
+    assert value.high is not None
+    return value.low, value.high
 
 
 def _rises(errors: Array) -> Array:
     return POINTS * (errors[..., 1:] - errors[..., :1])
 
 
-def _by_view(curves: ErrorCurves, rows: Array, drawn: Array, delta: float, suffix: str) -> list[Value]:
-    """Return the four potentials of each view."""
+def _by_view(
+    curves: ErrorCurves, rows: Array, drawn: Array, delta: float, suffix: str, floor: tuple[float, float, float] | None
+) -> list[Value]:
+    """Return the four potentials of each view; the floor of the published one is that of the train distribution."""
     values = []
     for quantity, rule in RULES.items():
         found = potentials(curves.sparsities, _rises(curves.errors), delta, rule, slack=SLACK)
         draws = network_means(rows, potentials(curves.sparsities, _rises(drawn), delta, rule, slack=SLACK))
         for place, view in enumerate(curves.views):
             value, n = float(found[place].mean()), curves.wrong[place].shape[2]
-            interval = interval_around(draws[:, place], value)
-            values.append(Value.of(quantity, value, n, interval=interval, item=view + suffix))
+            interval, null = interval_around(draws[:, place], value), floor if quantity == "potential" else None
+            values.append(Value.of(quantity, value, n, interval=interval, floor=null, item=view + suffix))
     for place, view in enumerate(curves.views):
         n = curves.wrong[place].shape[2]
         values.append(Value.of("certain", _certain(curves, place, delta), n, item=view + suffix))

@@ -68,6 +68,21 @@ class Gallery:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Shifted:
+    """A few images as a view shows them.
+
+    Attributes:
+        view: its name.
+        images: uint8 ``[images, channels, height, width]``.
+        departure: how the shift departs from what was published; empty where it does not.
+    """
+
+    view: str
+    images: NDArray[np.uint8]
+    departure: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Failure:
     """A node that failed, with its traceback as text."""
 
@@ -92,6 +107,7 @@ class Material:
         view: the view that the sections tell of; by default the first of the table.
         arrays: per-example results by (recipe, level, view, measure).
         gallery: images of the view.
+        shifted: the same few images on every view.
         network, data, device, size: one line each.
         seeds: of the networks.
         wall_seconds: computing time of all nodes together, None if it is not known.
@@ -117,6 +133,7 @@ class Material:
     view: str = ""
     arrays: Mapping[Place, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
     gallery: Gallery | None = None
+    shifted: tuple[Shifted, ...] = ()
     network: str = ""
     data: str = ""
     device: str = ""

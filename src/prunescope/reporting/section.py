@@ -109,7 +109,31 @@ class Wall:
     kind: str = "gallery"
 
 
-Part = Table | Note | Figure | Wall
+class Picture(NamedTuple):
+    """A row of pictures: its name, what a reader must know of it, and the images as data URIs."""
+
+    label: str
+    note: str
+    uris: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pictures:
+    """Rows of small images.
+
+    Attributes:
+        caption: what they show.
+        heads: names of the columns; without them rows with a name stand side by side where there is room.
+        rows: images side by side.
+    """
+
+    caption: str
+    heads: tuple[str, ...]
+    rows: tuple[Picture, ...]
+    kind: str = "pictures"
+
+
+Part = Table | Note | Figure | Wall | Pictures
 
 
 @dataclass(frozen=True, kw_only=True)

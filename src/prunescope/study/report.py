@@ -23,6 +23,8 @@ from prunescope.study.store import Store
 from prunescope.study.study import Reference, Study, load_study
 from prunescope.training import Prune
 
+SHOWN, MOST_VIEWS = 4, 48  # example images of a view, views with examples
+
 
 def report(
     study: Reference,
@@ -66,6 +68,7 @@ def gather(plan: Plan, store: Store) -> Material:
         dense_of={name: study.dense_of(name) for name in study.recipes},
         network=_network(plan, store),
         data=f"{told_spec(study.data.spec())}, {found.data}",
+        shifted=_shifted(plan, store, study.views),
         seeds=study.seeds,
         study_file=yaml.safe_dump(study.canonical(), sort_keys=False, allow_unicode=True, width=100),
     )

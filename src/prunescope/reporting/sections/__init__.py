@@ -10,7 +10,10 @@ from prunescope.reporting.sections import (
     depth,
     forgotten,
     history,
+    noise,
+    pixels,
     representation,
+    robustness,
 )
 
 SECTIONS: tuple[Section, ...] = (
@@ -18,7 +21,10 @@ SECTIONS: tuple[Section, ...] = (
     history.SECTION,
     classes.SECTION,
     forgotten.SECTION,
+    robustness.SECTION,
     agreement.SECTION,
+    noise.SECTION,
+    pixels.SECTION,
     calibration.SECTION,
     representation.SECTION,
     depth.SECTION,
