@@ -145,6 +145,20 @@ def _gallery(plan: Planned, store: Store, view: View) -> Gallery:
     return Gallery(view=view.name, images=shown.numpy(), labels=seen.labels.numpy(), classes=seen.classes)
 
 
+def _shifted(plan: Planned, store: Store, views: Sequence[View]) -> tuple[Shifted, ...]:
+    """Return the first images of every view of the test split, as the networks saw them."""
+    splits = read_splits(store, plan.data, torch.device("cpu"))
+    shown = []
+    for view in [view for view in views if view.split == "test"][:MOST_VIEWS]:
+        images = view.select(splits, SPLIT_SEED).images[:SHOWN]
+        if view.shift is not None:
+            changed = apply_shift(view.shift, images, seed=0)
+            images = changed if changed.dtype == torch.uint8 else (255 * changed.clamp(0, 1)).round().to(torch.uint8)
+        departure = "" if view.shift is None else view.shift.departure
+        shown.append(Shifted(view=view.name, images=images.numpy(), departure=departure))
+    return tuple(shown)
+
+
 def _labels(plan: Planned) -> dict[str, str]:
     """Return what each node is, for people."""
     labels = {key: f"{node.kind} {key[:12]}" for key, node in plan.nodes.items()}
