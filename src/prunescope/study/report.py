@@ -12,8 +12,9 @@ import torch
 import yaml
 
 from prunescope.data import View
+from prunescope.data.shifts import apply_shift
 from prunescope.measures import DEFAULT_BUDGET, Promise, judge
-from prunescope.reporting import Failure, Gallery, Material, render, write_figures
+from prunescope.reporting import Failure, Gallery, Material, Shifted, render, write_figures
 from prunescope.study.artefacts import SPLIT_SEED, build_network, read_measurement, read_splits, read_state
 from prunescope.study.files import write_atomically
 from prunescope.study.measuring import Planned
@@ -140,9 +141,14 @@ def _network(plan: Plan, store: Store) -> str:
 
 def _gallery(plan: Planned, store: Store, view: View) -> Gallery:
     seen = view.select(read_splits(store, plan.data, torch.device("cpu")), SPLIT_SEED)
-    images = seen.images if seen.images.dtype == torch.uint8 else (255 * seen.images).round().to(torch.uint8)
-    shown = images if images.shape[1] in (1, 3) else images[:, :1]
+    shown = _showable(seen.images)
     return Gallery(view=view.name, images=shown.numpy(), labels=seen.labels.numpy(), classes=seen.classes)
+
+
+def _showable(images: torch.Tensor) -> torch.Tensor:
+    """Return images as uint8 with 1 or 3 channels."""
+    levels = images if images.dtype == torch.uint8 else (255 * images.clamp(0, 1)).round().to(torch.uint8)
+    return levels if levels.shape[1] in (1, 3) else levels[:, :1]
 
 
 def _shifted(plan: Planned, store: Store, views: Sequence[View]) -> tuple[Shifted, ...]:
@@ -151,11 +157,9 @@ def _shifted(plan: Planned, store: Store, views: Sequence[View]) -> tuple[Shifte
     shown = []
     for view in [view for view in views if view.split == "test"][:MOST_VIEWS]:
         images = view.select(splits, SPLIT_SEED).images[:SHOWN]
-        if view.shift is not None:
-            changed = apply_shift(view.shift, images, seed=0)
-            images = changed if changed.dtype == torch.uint8 else (255 * changed.clamp(0, 1)).round().to(torch.uint8)
+        images = images if view.shift is None else apply_shift(view.shift, images, seed=0)
         departure = "" if view.shift is None else view.shift.departure
-        shown.append(Shifted(view=view.name, images=images.numpy(), departure=departure))
+        shown.append(Shifted(view=view.name, images=_showable(images).numpy(), departure=departure))
     return tuple(shown)
 
 
