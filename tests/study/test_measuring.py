@@ -6,8 +6,10 @@ import pytest
 import torch
 
 from prunescope.measures import MEASURES, Card, Curve, Measure, Measurement, Quantity, Value
+from prunescope.measures.inference import Logits
 from prunescope.study import load_study, report, results, run
 from prunescope.study.plan import plan_study
+from prunescope.study.store import Store
 
 TRAIN = {"train": {"until": "1ep", "batch": 128}}
 STUDY = {
@@ -98,3 +100,23 @@ def test_recipes_are_compared_at_every_sparsity_that_several_of_them_have(tmp_pa
     assert "magnitude × random" in set(rows["item"])
     single = STUDY | {"measures": ["overlap"]}
     assert not [item for item in plan_study(load_study(single)).measured if item.measure == "overlap"]
+
+
+def test_an_inference_that_runs_out_of_memory_goes_on_with_fewer_images_at_once(tmp_path, monkeypatch):
+    whole, tried = Logits.__call__, []
+
+    def short(self, seen):
+        tried.append(seen.batch)
+        if seen.batch > 100:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return whole(self, seen)
+
+    study = STUDY | {"measures": ["accuracy"], "seeds": 1, "recipes": {"dense": [TRAIN]}, "views": ["test"]}
+    assert run(study, store=tmp_path / "whole", on="inline").complete
+    monkeypatch.setattr(Logits, "__call__", short)
+    assert run(study, store=tmp_path / "short", on="inline").complete
+    assert tried == [128, 64]
+    [cell] = plan_study(load_study(study)).cells
+    found = [Store(tmp_path / name).read("logits", cell.logits["test"]) for name in ("whole", "short")]
+    assert [artefact.content["batch"] for artefact in found] == [128, 64]
+    torch.testing.assert_close(found[0].tensors["logits"], found[1].tensors["logits"])

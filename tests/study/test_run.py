@@ -135,11 +135,12 @@ def start(study_file, store):
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
 
 
-def test_killed_ten_times_at_random_moments_and_resumed_gives_identical_results(finished, tmp_path):
+@pytest.mark.parametrize("times", [10, pytest.param(50, marks=pytest.mark.soak)])
+def test_killed_at_random_moments_and_resumed_gives_identical_results(finished, tmp_path, times):
     path, store = tmp_path / "study.yaml", tmp_path / "store"
     path.write_text(yaml.safe_dump(raw()))
     rng = random.Random(0)
-    for _ in range(10):
+    for _ in range(times):
         process = start(path, store)
         time.sleep(rng.uniform(1.5, 4.5))
         os.kill(process.pid, signal.SIGKILL)

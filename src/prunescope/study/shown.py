@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import cache, partial
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.data import Normalization, Shift, View
 from prunescope.data.shifts import apply_shift
 from prunescope.measures import MEASURES, Curve, Populations, Recipes, Subject
 from prunescope.measures.card import Scope
-from prunescope.measures.inference import INFERENCES, Seen
+from prunescope.measures.inference import INFERENCES, Inference, Seen
 from prunescope.pruning import State
 from prunescope.study.artefacts import SPLIT_SEED, Place, build_network, measurement_artefact, read_state, state_of
 from prunescope.study.node import Node
@@ -29,22 +32,32 @@ def infer(node: Node, place: Place) -> Artefact:
     splits = place.splits(str(node.inputs["data"]))
     view = View(**node.payload["view"])
     data, shift = view.select(splits, SPLIT_SEED), view.shift
-    left = INFERENCES.build({node.kind: node.payload["options"]})(
-        Seen(
-            net=state.load_into(build_network(blueprint, state.seed)).to(place.device).eval(),
-            images=data.images,
-            labels=data.labels,
-            normalization=Normalization(**blueprint["normalization"]),
-            device=place.device,
-            change=None if shift is None else partial(_changed, shift),
-            split=lambda name: splits[name],
-            origin=(view.split, view.positions(splits[view.split], SPLIT_SEED)),
-            batch=BATCH_ON_CPU if place.device.type == "cpu" else BATCH,
-            watch=place.watch,
-        )
+    seen = Seen(
+        net=state.load_into(build_network(blueprint, state.seed)).to(place.device).eval(),
+        images=data.images,
+        labels=data.labels,
+        normalization=Normalization(**blueprint["normalization"]),
+        device=place.device,
+        change=None if shift is None else partial(_changed, shift),
+        split=lambda name: splits[name],
+        origin=(view.split, view.positions(splits[view.split], SPLIT_SEED)),
+        batch=BATCH_ON_CPU if place.device.type == "cpu" else BATCH,
+        watch=place.watch,
     )
+    left, batch = _looked(INFERENCES.build({node.kind: node.payload["options"]}), seen)
     about = {name: blueprint[name] for name in ("classes", "image_shape", "normalization")}
-    return Artefact(tensors=left, content={**about, "seed": state.seed, "order": list(left)})
+    return Artefact(tensors=left, content={**about, "seed": state.seed, "order": list(left), "batch": batch})
+
+
+def _looked(inference: Inference, seen: Seen) -> tuple[Mapping[str, Tensor], int]:
+    """Return what is left and the images at once: half as many whenever the device runs out of memory."""
+    try:
+        return inference(seen), seen.batch
+    except torch.OutOfMemoryError:
+        if seen.batch == 1:
+            raise PrunescopeError("the device has no memory for one image", where=str(seen.device)) from None
+    torch.cuda.empty_cache()
+    return _looked(inference, replace(seen, batch=seen.batch // 2))
 
 
 def _changed(shift: Shift, part: Tensor, first: int, draw: int) -> Tensor:

@@ -11,6 +11,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
+import torch
+
 from prunescope.study.node import Node
 from prunescope.study.store import Store
 from prunescope.study.work import Outcome
@@ -21,15 +23,18 @@ THREAD_SETTINGS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 @dataclass
 class _Worker:
-    """A worker process, our end of its pipe, and the node it has."""
+    """A worker process, our end of its pipe, its device, and the node it has."""
 
     process: subprocess.Popen[bytes]
     pipe: Connection
+    device: str
     node: Node | None = None
 
 
 class Local:
     """Worker processes, each with one node at a time; when one dies (killed, out of memory) its node is tried again.
+
+    With several GPUs the workers are spread over them, and nodes wait until the shares they declare fit.
 
     Small networks run fastest with one thread each, and so results do not depend on the number of workers. The
     workers are commands of their own: the caller's main module is not imported in them, so that a script or a
@@ -37,13 +42,21 @@ class Local:
     """
 
     def __init__(self, root: Path, device: str, workers: int) -> None:
-        self._root, self._device, self._limit = root, device, workers
+        self._root, self._limit = root, workers
+        self._gpus = torch.cuda.device_count() if device == "cuda" else 0
+        self._devices = [f"cuda:{i}" for i in range(self._gpus)] or [device]
         self._workers: list[_Worker] = []
         self._deaths: Counter[str] = Counter()
 
     def free(self) -> bool:
-        """Return whether a worker would otherwise wait."""
-        return sum(worker.node is not None for worker in self._workers) < self._limit
+        """Return whether a worker would otherwise wait, and no GPU is given away twice."""
+        busy = [worker.node for worker in self._workers if worker.node is not None]
+        shared = sum(node.gpu for node in busy)
+        return len(busy) < self._limit and not (self._gpus and shared >= self._gpus)
+
+    def next_device(self) -> str:
+        """Return the device with the fewest workers."""
+        return min(self._devices, key=lambda name: sum(worker.device == name for worker in self._workers))
 
     def start(self, node: Node) -> None:
         """Send the node to an idle worker, a new one if there is none."""
@@ -90,7 +103,8 @@ class Local:
     def _begin(self) -> _Worker:
         ours, theirs = Pipe()
         command = [sys.executable, "-P", "-m", "prunescope.study.runners.worker"]
-        place = [str(theirs.fileno()), str(self._root), self._device]
+        device = self.next_device()
+        place = [str(theirs.fileno()), str(self._root), device]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*command, *place],
             pass_fds=[theirs.fileno()],
@@ -98,7 +112,7 @@ class Local:
             env=os.environ | dict.fromkeys(THREAD_SETTINGS, "1"),
         )
         theirs.close()
-        worker = _Worker(process, ours)
+        worker = _Worker(process, ours, device)
         self._workers.append(worker)
         return worker
 
