@@ -86,3 +86,12 @@ def test_the_spread_of_the_floor_is_that_of_a_statistic_of_pairs():
         means.append(table.mean())
         spreads.append(bootstrap_means(table, resamples=200).std())
     assert np.mean(spreads) == pytest.approx(np.std(means), rel=0.25)
+
+
+def test_one_network_tells_which_examples_it_flips_and_how_sure_it_was(synthetic):
+    shown = synthetic.from_predictions([[0, 1, 2, 1]], [[0, 2, 2, 0]], [0, 1, 2, 2], 3)
+    arrays = Agreement()(shown).arrays
+    assert arrays["flips"].tolist() == [False, True, False, True]
+    assert arrays["dense_vote"].tolist() == [0, 1, 2, 1] and arrays["pruned_vote"].tolist() == [0, 2, 2, 0]
+    assert arrays["dense_share"] == pytest.approx(np.exp(5) / (np.exp(5) + 2))
+    assert Agreement()(synthetic.populations(networks=2)).arrays == {}

@@ -11,7 +11,7 @@ from PIL import Image
 from prunescope.core.errors import PrunescopeError
 from prunescope.reporting import Gallery
 from prunescope.reporting import gallery as gallery_module
-from prunescope.reporting.gallery import pick, wall
+from prunescope.reporting.gallery import FLIPS, pick, wall
 from prunescope.reporting.images import LARGEST, class_images, thumbnail
 from prunescope.reporting.reading import Reading
 
@@ -115,3 +115,17 @@ def test_one_image_stands_for_each_class(reading: Reading) -> None:
     assert gallery is not None
     assert set(class_images(gallery)) == set(gallery.classes)
     assert class_images(None) == {}
+
+
+def test_flips_of_single_networks_are_shown_where_there_are_no_pies(reading: Reading, change: Change) -> None:
+    arrays = {
+        (*place[:3], "agreement"): {("flips" if name == "pie" else name): votes for name, votes in known.items()}
+        for place, known in reading.material.arrays.items()
+        if place[3] == "pie"
+    }
+    flipped = change(arrays=arrays)
+    shown = wall(flipped, FLIPS)
+    assert shown is not None
+    assert "flip" in shown.places[0][2]
+    assert "probability" in shown.note
+    assert wall(flipped) is None

@@ -40,7 +40,7 @@ class Display:
         """Take in one event of a run of ``total`` nodes."""
         self._total = total
         self._remaining.take(event)
-        if event.what == "started":
+        if event.what in ("started", "running"):
             self._running[event.node.key] = event.node.kind
         elif event.what in ("done", "failed", "blocked"):
             self._running.pop(event.node.key, None)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from prunescope.reporting.charts import flips
 from prunescope.reporting.charts.chart import Chart, Choice
 from prunescope.reporting.charts.lines import Lines, Reference, draw
+from prunescope.reporting.gallery import FLIPS, wall
 from prunescope.reporting.place import Where, label, telling
 from prunescope.reporting.reading import Reading, Row
 from prunescope.reporting.section import (
@@ -21,7 +22,7 @@ from prunescope.reporting.section import (
     matching,
     tabulate,
 )
-from prunescope.reporting.wording import bare_p, capitalised, counted, plain
+from prunescope.reporting.wording import bare_p, capitalised, counted, plain, told
 
 
 def sentence(row: Row) -> str:
@@ -58,6 +59,9 @@ def _agreement_chart(reading: Reading, rows: Sequence[Row]) -> Chart:
 
 
 def _agreement_title(reading: Reading, rows: Sequence[Row]) -> str:
+    if all(row.floor is None for row in rows):
+        least = min(rows, key=lambda row: row.number)
+        return f"{least.recipe} at {least.at} predicts as its parent does on {told(least.number, 'share')}"
     below = [row for row in rows if row.floor is not None and beside(row) == "more than"]
     first = min(below, key=lambda row: (reading.recipes.index(row.recipe), row.sparsity), default=None)
     if first is None:
@@ -113,7 +117,9 @@ def tell(reading: Reading) -> Told | None:
     chosen = next(row for row in rows if (row.recipe, row.level) == (recipe, level))
     changed, lost, won = (reading.pruned("agreement", name) for name in ("flips", "lost", "won"))
     charts = figures(_agreement_chart(reading, rows), _flips_chart(reading, lost, won, recipe))
-    return Told(sentence=sentence(chosen), parts=(*charts, _table(rows, (changed, lost, won))))
+    images = None if reading.pruned("pie", "rate") else wall(reading, FLIPS)
+    parts = (*charts, *((images,) if images else ()), _table(rows, (changed, lost, won)))
+    return Told(sentence=sentence(chosen), parts=parts)
 
 
 SECTION = Section(key="function", title="Same function?", needs="the measure agreement", tell=tell)
