@@ -3,7 +3,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.measures.groups import group_means, separated, separation
+from prunescope.measures.groups import group_means, mean_share, separated, separation
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -41,3 +41,10 @@ def test_means_of_groups_by_hand():
     values = group_means("s", [[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]], np.array([True, False, False]))
     assert {v.item: (v.value, v.n) for v in values} == {"": (2.0, 3), "PIE": (2.0, 1), "not PIE": (2.0, 2)}
     assert [v.item for v in group_means("s", [[1.0]], np.array([False]))] == ["", "not PIE"]
+
+
+def test_a_share_of_alike_values_has_a_width():
+    assert mean_share("s", np.zeros((2, 10))).high > 0
+    assert mean_share("s", np.ones((2, 10))).low < 1
+    some = mean_share("s", [[1, 0, 0, 0], [0, 0, 0, 0]])
+    assert (some.value, some.n, some.low) == (0.125, 4, 0.0)

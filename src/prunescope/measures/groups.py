@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+import torch
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.statistics import bootstrap_interval
+from prunescope.core.statistics import NORMAL, share_interval, two_way_interval
 from prunescope.measures.card import Value
 from prunescope.measures.subject import Populations, Subject
-from prunescope.measures.votes import modal_labels
+from prunescope.measures.votes import Labels, modal_labels
 
 Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
@@ -57,41 +58,52 @@ def separation(scores: ArrayLike, flags: ArrayLike) -> Separation:
     value = float(above.mean())
     variance = sum(float(part.var(ddof=1)) / len(part) for part in (above, below) if len(part) > 1)
     inside = min(max(value, 0.5 / (m * n)), 1 - 0.5 / (m * n))
-    half = 1.959964 * np.sqrt(max(variance, 1 / (12 * m * n))) / (inside * (1 - inside))
+    half = NORMAL * np.sqrt(max(variance, 1 / (12 * m * n))) / (inside * (1 - inside))
     low, high = (1 / (1 + np.exp(-(np.log(inside / (1 - inside)) + side * half))) for side in (-1, 1))
     return Separation(value, min(float(low), value), max(float(high), value))
 
 
 def forgotten(shown: Populations) -> Flags:
     """Return which examples are pruning-identified exemplars, ties broken by summed probability as in ``pie``."""
-    sides = [
-        modal_labels(votes, _summed(subjects))
-        for votes, subjects in zip(shown.predictions, (shown.dense, shown.pruned), strict=True)
-    ]
-    return np.asarray(sides[0].label != sides[1].label)
+    sides = zip(shown.predictions, (shown.dense, shown.pruned), strict=True)
+    before, after = (_elected(votes, subjects) for votes, subjects in sides)
+    return np.asarray(before != after)
 
 
-def _summed(subjects: tuple[Subject, ...]) -> Array:
-    return np.asarray(np.sum([subject.probabilities.numpy() for subject in subjects], axis=0))
+def _elected(votes: Labels, subjects: tuple[Subject, ...]) -> Labels:
+    """Return the modal labels; probabilities are computed where a vote is tied."""
+    modal = modal_labels(votes)
+    tied = np.flatnonzero(modal.tied)
+    if len(tied):
+        summed = sum(torch.softmax(subject.logits[tied].double(), dim=1) for subject in subjects)
+        assert isinstance(summed, torch.Tensor)
+        modal.label[tied] = modal_labels(votes[:, tied], summed.numpy()).label
+    return modal.label
 
 
 def group_means(quantity: str, table: ArrayLike, flags: Flags) -> list[Value]:
     """Return the mean score over networks and examples: of all, of the flagged and of the others, where there are any.
 
     Args:
-        quantity: name of the values.
+        quantity: name of the values, none of them negative.
         table: scores ``[networks, examples]``.
         flags: bool ``[examples]``.
     """
     scores, values = np.asarray(table, dtype=np.float64), []
     for item, part in (("", np.ones_like(flags)), (PIE, flags), (NOT_PIE, ~flags)):
         if part.any():
-            chosen = scores[:, part]
-            low, high = bootstrap_interval(chosen)
-            mean = float(chosen.mean())
-            ends = (min(low, mean), max(high, mean))
-            values.append(Value.of(quantity, mean, int(part.sum()), interval=ends, item=item))
+            chosen = scores if part.all() else scores[:, part]
+            interval = two_way_interval(chosen, low=0)
+            values.append(Value.of(quantity, float(chosen.mean()), int(part.sum()), interval=interval, item=item))
     return values
+
+
+def mean_share(quantity: str, table: ArrayLike, item: str = "") -> Value:
+    """Return the share of ones in 0/1 ``[networks, examples]``; where all are alike the interval is the exact one."""
+    ones = np.asarray(table, dtype=np.float64)
+    alike = ones.min() == ones.max()
+    interval = share_interval(ones) if alike else two_way_interval(ones, low=0, high=1)
+    return Value.of(quantity, float(ones.mean()), ones.shape[1], interval=interval, item=item)
 
 
 def separated(quantity: str, table: ArrayLike, flags: Flags) -> list[Value]:

@@ -15,14 +15,14 @@ from prunescope.core.statistics import (
     centred_interval,
     halves,
     percentile_interval,
-    share_interval,
 )
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
+from prunescope.measures.groups import mean_share
 from prunescope.measures.subject import Populations, Subject
 from prunescope.measures.votes import Array, Labels, ballots, checked_votes, elected, modal_labels, summed_probabilities
 
 Flags = NDArray[np.bool_]
-RESAMPLES = 1000
+RESAMPLES = 500
 FEW_NETWORKS = 10
 
 
@@ -136,7 +136,10 @@ def _bootstrap(dense: _Population, pruned: _Population, flags: Flags, split: Fla
     kinds, sizes = np.unique(settled, axis=0, return_counts=True)
     chances = np.concatenate([np.ones(contested.sum()), sizes]) / len(labels)
     weights = rng.multinomial(len(labels), chances, size=RESAMPLES) / len(labels)
-    again = elected(counts, dense.at(contested)) != elected(counts, pruned.at(contested))
+    # Single precision is enough to count: whole numbers to 30, and fractions of a vote that only break ties.
+    cast = (side.at(contested).astype(np.float32) for side in (dense, pruned))
+    before, after = (elected(counts.astype(np.float32), ballots) for ballots in cast)
+    again = before != after
     marked = np.concatenate([again, np.broadcast_to(kinds[:, 1] == 1, (RESAMPLES, len(kinds)))], axis=1) * weights
     null = np.concatenate([split[:, contested].mean(axis=0), np.zeros(len(kinds))])
     member = np.concatenate([labels[contested], kinds[:, 0]])[:, None] == np.unique(labels)
@@ -153,7 +156,7 @@ class Pie(Measure):
     PIEs, with Fisher's exact test against all other classes, corrected after Benjamini and Hochberg. The accuracies
     (mean over networks) are those on PIEs, on all others, and on a random sample of as many examples.
 
-    Cost: 0.3 s for 30 + 30 networks on 10 000 examples, and 2 s more for 1000 bootstrap draws.
+    Cost: 0.5 s for 30 + 30 networks on 10 000 examples.
     """
 
     card: ClassVar[Card] = Card(
@@ -262,9 +265,7 @@ def _accuracies(flags: Flags, shown: Populations) -> list[Value]:
     for item, part in (("PIE", flags), ("not PIE", ~flags), ("random", chosen)):
         for quantity, predicted in zip(("dense_accuracy", "pruned_accuracy"), shown.predictions, strict=True):
             if part.any():
-                right = (predicted == shown.labels)[:, part]
-                mean, size = float(right.mean()), int(part.sum())
-                values.append(Value.of(quantity, mean, size, interval=share_interval(right), item=item))
+                values.append(mean_share(quantity, (predicted == shown.labels)[:, part], item))
     return values
 
 

@@ -9,9 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from pydantic import Field
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.statistics import share_interval
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
-from prunescope.measures.groups import forgotten, group_means, separated
+from prunescope.measures.groups import forgotten, group_means, mean_share, separated
 from prunescope.measures.inference import Inference, Probes
 from prunescope.measures.inference.probes import ProbeLayers
 from prunescope.measures.subject import Populations, Subject
@@ -110,9 +109,7 @@ class PredictionDepth(Measure):
         for side, subjects in (("dense", shown.dense), ("pruned", shown.pruned)):
             depths = np.stack([self._depths(subject) for subject in subjects])
             values += group_means(f"{side}_depth", depths, flags)
-            never = (depths == 0).astype(np.float64)
-            share, ends = float(never.mean()), share_interval(never)
-            values.append(Value.of(f"{side}_never_wrong", share, len(flags), interval=ends))
+            values.append(mean_share(f"{side}_never_wrong", depths == 0))
             arrays |= {f"{side}_depth": depths.mean(axis=0), f"{side}_depths": depths.astype(np.uint8)}
             if side == "dense":
                 values += separated("auc", depths, flags)

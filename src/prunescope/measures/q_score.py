@@ -8,12 +8,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.statistics import bootstrap_interval
 from prunescope.measures.card import MEASURES, Card, Measure, Measurement, Quantity, Value
-from prunescope.measures.groups import forgotten, group_means, separated
+from prunescope.measures.groups import forgotten, group_means, mean_share, separated
 from prunescope.measures.subject import Populations, Subject
 
 Array = NDArray[np.float64]
+ROWS_AT_ONCE = 256
 PARTS = {"q": "Q-score", "z": "z-score of the largest feature", "l1": "ℓ1 norm"}
 
 
@@ -55,19 +55,32 @@ def q_score(latents: ArrayLike) -> Array:
 
 def latent_quality(latents: ArrayLike) -> Quality:
     """Return the Q-score with its parts; arguments and refusals as :func:`q_score`."""
-    h = np.asarray(latents, dtype=np.float64)
+    h = np.asarray(latents)
     if h.ndim < 2 or not h.size:
         raise PrunescopeError("not latents", expected="[…, examples, features]", got=list(h.shape), where="q_score")
-    if not np.isfinite(h).all():
+    rows = h.reshape(-1, h.shape[-1])
+    parts = [_quality(rows[start : start + ROWS_AT_ONCE]) for start in range(0, len(rows), ROWS_AT_ONCE)]
+    q, z, l1, degenerate = (np.concatenate(part).reshape(h.shape[:-1]) for part in zip(*parts, strict=True))
+    return Quality(q, z, l1, degenerate.astype(bool))
+
+
+def _quality(rows: NDArray[np.generic]) -> Quality:
+    """Return the quality of a few rows, which stay in the processor's cache from step to step."""
+    h = rows.astype(np.float64)
+    top, low = h.max(axis=1), h.min(axis=1)
+    if not (np.isfinite(top).all() and np.isfinite(low).all()):
         raise PrunescopeError("latents are not finite", where="q_score")
-    top, low = h.max(axis=-1), h.min(axis=-1)
     degenerate = top == low
     # Scaled by the largest entry first, so that squares neither overflow nor vanish.
-    scaled = h / np.where(np.abs(h).max(axis=-1) > 0, np.abs(h).max(axis=-1), 1)[..., None]
-    length = np.sqrt(np.square(scaled).sum(axis=-1))
-    unit = scaled / np.where(length > 0, length, 1)[..., None]
-    deviation, l1 = unit.std(axis=-1), np.abs(unit).sum(axis=-1)
-    z = np.where(degenerate, 0, (unit.max(axis=-1) - unit.mean(axis=-1)) / np.where(deviation > 0, deviation, 1))
+    largest = np.maximum(top, -low)
+    h /= np.where(largest > 0, largest, 1)[:, None]
+    length = np.sqrt(np.einsum("ij,ij->i", h, h))
+    l1 = np.abs(h).sum(axis=1) / np.where(length > 0, length, 1)
+    mean = h.mean(axis=1)
+    h -= mean[:, None]
+    deviation = np.sqrt(np.einsum("ij,ij->i", h, h) / h.shape[1])
+    peak = top / np.where(largest > 0, largest, 1) - mean
+    z = np.where(degenerate, 0, peak / np.where(deviation > 0, deviation, 1))
     return Quality(np.where(degenerate, 0, z / np.where(l1 > 0, l1, 1)), z, l1, degenerate)
 
 
@@ -125,9 +138,7 @@ class QScore(Measure):
                 table = getattr(quality, part)
                 values += group_means(f"{side}_{part}", table, flags)
                 arrays[f"{side}_{part}"] = table.mean(axis=0)
-        constant = sides["pruned"].degenerate.astype(np.float64)
-        share, ends = float(constant.mean()), bootstrap_interval(constant)
-        values.append(Value.of("degenerate", share, constant.shape[1], interval=ends))
+        values.append(mean_share("degenerate", sides["pruned"].degenerate))
         values += separated("auc", -sides["dense"].q, flags)
         return Measurement(values=tuple(values), arrays={**arrays, "pie": flags})
 

@@ -69,7 +69,7 @@ def ballots(votes: Labels, probabilities: Array | None = None) -> Array:
     return table
 
 
-def elected(counts: Array, cast: Array) -> Labels:
+def elected(counts: NDArray[np.floating], cast: NDArray[np.floating]) -> Labels:
     """Return the modal column of ballots ``cast`` for each draw of networks, ``[draws, examples]``.
 
     Args:
