@@ -280,3 +280,15 @@ def test_rows_of_a_real_measurement_and_of_a_frame(synthetic):
 
 def test_the_default_budget_judges():
     assert judge([row(0.5, 0.4)], DEFAULT_BUDGET).kept
+
+
+def test_a_promise_about_a_measure_of_weights_alone_needs_no_view():
+    promise = parse_budget({"order_parameters": {"rise": 0.5}})
+    told = {"measure": "order_parameters", "quantity": "rise", "view": None, "unit": "½Δ²"}
+    rows = [row(0.5, 0.1, 0.0, 0.3, **told), row(0.9, 0.7, 0.6, 0.8, **told)]
+    rows.append(row(0.95, None, **told | {"quantity": None, "reason": "no teacher"}))
+    found = judge(rows, promise)
+    assert statuses(found) == ["kept", "broken", "unmeasured"]
+    assert found["imp"].unmeasured[0].reason == "no teacher"
+    assert {cell.view for cell in found["imp"].cells} == {""}
+    assert "rise" in found.sentence("imp") and " on " not in found.sentence("imp")

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models import Committee, build
 from prunescope.pruning import Budget, Evidence, Mask, choose, dpp, prune
 from prunescope.pruning.criteria import DppNode, RandomNode
 from prunescope.pruning.kernels import Linear, Rbf
@@ -139,3 +140,15 @@ def test_options_are_told_apart_and_described():
     assert DppNode(kernel=Linear()).spec() == {"dpp_node": {"kernel": {"linear": {}}}}
     with pytest.raises(PrunescopeError, match="did you mean 'rbf'"):
         prune(mlp(), "dpp_node", sparsity=0.5, data=data(), kernel="rbg")
+
+
+def test_more_nodes_than_the_rank_of_converged_students_are_refused():
+    """Copies of two teacher nodes span two dimensions: no determinantal set of five of them has any chance."""
+    net = build(Committee(hidden=6), (1, 1, 20), 1, seed=0)
+    with torch.no_grad():
+        net.hidden.weight[:3], net.hidden.weight[3:] = net.hidden.weight[0].clone(), net.hidden.weight[3].clone()
+    images, labels = data(200, 20)
+    options = {"kernel": "linear", "pre_activation": True, "data": (images.view(200, 1, 1, 20), labels)}
+    assert prune(net, "dpp_node", sparsity=4 / 6, **options)["hidden.weight"].any(1).sum() == 2
+    with pytest.raises(PrunescopeError, match=r"hidden\.weight.*rank"):
+        prune(net, "dpp_node", sparsity=1 / 6, **options)

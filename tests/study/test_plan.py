@@ -119,3 +119,45 @@ def test_planning_does_not_touch_the_data(monkeypatch):
 
     monkeypatch.setattr("prunescope.data.sources.digits.Digits.load", refuse)
     assert plan().nodes
+
+
+def test_draws_prune_each_network_several_times_and_are_shown_to_measures_of_draws_alone():
+    stages = [{"prune": "random"}, TRAIN, {"rewind": {"to": "weights", "at": "1ep"}}]
+    recipes = {"dense": [TRAIN], "random": {"from": "dense", "levels": [0.5], "draws": 3, "stages": stages}}
+    drawn, once = plan(recipes=recipes), plan(recipes=recipes | {"random": recipes["random"] | {"draws": 1}})
+    cells = [cell for cell in drawn.cells if cell.recipe == "random"]
+    assert [(cell.seed, cell.draw) for cell in cells] == [(0, 0), (0, 1), (0, 2), (1, 0), (1, 1), (1, 2)]
+    assert len({cell.state for cell in cells}) == 6
+    assert set(once.nodes) < set(drawn.nodes)
+    assert [item.key for item in once.measured] == [item.key for item in drawn.measured]
+    early = {drawn.nodes[cell.state].inputs["early"] for cell in cells}
+    assert len(early) == 2, "all draws rewind to the first training, that of their parent"
+
+
+STUDENTS = {"data": {"teacher": {"inputs": 10}}, "model": "committee"}
+DRAWN = {
+    "dense": [{"online": 10}],
+    "random": {"from": "dense", "levels": [0.5], "draws": 2, "stages": [{"prune": "random"}]},
+}
+
+
+def test_a_measure_of_draws_is_shown_each_beside_its_parent():
+    made = plan(**STUDENTS, recipes=DRAWN, measures=["order_parameters", "compression"])
+    shown = {item.measure: made.nodes[item.key].inputs for item in made.measured if item.recipe == "random"}
+    parents = [cell.state for cell in made.cells if cell.recipe == "dense"]
+    assert shown["order_parameters"]["dense_state"] == (parents[0],) * 2 + (parents[1],) * 2
+    assert len(set(shown["order_parameters"]["pruned_state"])) == 4
+    assert shown["compression"]["dense_state"] == tuple(parents)
+    assert {len(item.seeds) for item in made.measured} == {2}
+
+
+def test_a_measure_of_dense_networks_is_not_shown_pruned_ones():
+    made = plan(**STUDENTS, recipes=DRAWN, measures=["learning_curve", "compression"])
+    assert [(item.measure, item.recipe) for item in made.measured] == [
+        ("learning_curve", "dense"), ("compression", "dense"), ("compression", "random")
+    ]  # fmt: skip
+
+
+def test_draws_without_pruning_are_refused():
+    with pytest.raises(PrunescopeError, match="draws belong to a recipe that prunes"):
+        plan(recipes={"dense": {"draws": 2, "stages": [TRAIN]}})

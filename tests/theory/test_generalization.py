@@ -38,6 +38,14 @@ def test_agrees_with_sampled_inputs(seed):
     assert generalization_error(**net, noise=noise) == pytest.approx(mean, abs=4.5 * error)
 
 
+@given(st.integers(1, 6), st.integers(1, 4), st.integers(0, 10**6), st.floats(0, 1))
+@settings(max_examples=300, deadline=None)
+def test_agrees_with_sampled_inputs_for_hundreds_of_networks(k, m, seed, noise):
+    net = network(k, m, seed)
+    mean, error = sampled(net, noise, 4_000, seed)
+    assert generalization_error(**net, noise=noise) == pytest.approx(mean, abs=5 * error)
+
+
 def test_agrees_with_a_network_run_on_inputs():
     rng = np.random.default_rng(0)
     w, w_star, v, v_star = rng.normal(size=(3, 50)), rng.normal(size=(2, 50)), rng.normal(size=3), rng.normal(size=2)

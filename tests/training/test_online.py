@@ -11,6 +11,7 @@ from prunescope.core.nonlinearity import NONLINEARITIES
 from prunescope.data import Teacher
 from prunescope.data.rule import BLOCK, draw_block
 from prunescope.models import Committee, build
+from prunescope.theory import learning_dynamics, order_parameters
 from prunescope.training.online import Students, learn_block, learn_online, log_stops
 
 N, K = 40, 4
@@ -115,3 +116,26 @@ def test_refusals():
     huge = Students(np.full((1, K, N), np.nan, np.float32), np.ones((1, K), np.float32))
     with pytest.raises(PrunescopeError, match=r"diverged.*seeds \[7\]"):
         list(learn_online(huge, [7], rule(), learning_rate=0.5, stops=[100]))
+
+
+@pytest.mark.parametrize(("noise", "second_layer"), [(0.0, True), (0.3, False)])
+def test_students_scatter_around_the_differential_equations(noise, second_layer):
+    """Many students from one beginning, each with its own stream: their mean order parameters solve the equations."""
+    inputs, count = 400, 24
+    teacher = Teacher(inputs=inputs, v_star=1.5, noise=noise).network()
+    rng = np.random.default_rng(0)
+    w, v = rng.standard_normal((3, inputs)) * 0.7, rng.uniform(0.5, 1.5, 3)
+    start = Students(np.repeat(w[None], count, axis=0).astype(np.float32), np.repeat(v[None], count, axis=0))
+    stops = [BLOCK * n for n in (12, 50, 150)]
+    q, r, t = order_parameters(w, teacher.w.astype(np.float64))
+    theory = learning_dynamics(
+        q, r, t, v, teacher.v, learning_rate=0.5, times=[stop / inputs for stop in stops], noise=noise,
+        train_second_layer=second_layer,
+    )  # fmt: skip
+    paths = learn_online(start, range(count), teacher, learning_rate=0.5, stops=stops, second_layer=second_layer)
+    for moment, reached in enumerate(paths):
+        found = order_parameters(reached.students.w.astype(np.float64), teacher.w.astype(np.float64))
+        pairs = [(found.q, theory.q[moment]), (found.r, theory.r[moment]), (reached.students.v, theory.v[moment])]
+        for sampled, expected in pairs:
+            error = sampled.std(axis=0) / math.sqrt(count)
+            assert (np.abs(sampled.mean(axis=0) - expected) < 4.5 * error + 3 / inputs).all()

@@ -19,9 +19,11 @@ from prunescope.measures.gradients import Gradients
 from prunescope.measures.history import History
 from prunescope.measures.informative_pixels import InformativePixels, cross_confidence
 from prunescope.measures.latency import Latency
+from prunescope.measures.learning_curve import LearningCurve
 from prunescope.measures.multiply_adds import multiply_adds
 from prunescope.measures.neighbours import Neighbours, knn_predictions, nearest_neighbours
 from prunescope.measures.noise_similarity import NoiseSimilarities, noise_similarity
+from prunescope.measures.order_parameters import OrderParametersOfStudents
 from prunescope.measures.overlap import Overlap, common_and_unique, jaccard
 from prunescope.measures.pie import Pie, dense_floor, pie
 from prunescope.measures.prediction_depth import PredictionDepth, prediction_depth
@@ -56,12 +58,14 @@ __all__ = [
     "History",
     "InformativePixels",
     "Latency",
+    "LearningCurve",
     "Measure",
     "Measurement",
     "Modal",
     "Nbs",
     "Neighbours",
     "NoiseSimilarities",
+    "OrderParametersOfStudents",
     "Overlap",
     "Pair",
     "Pie",

@@ -42,6 +42,8 @@ class Card(Config):
     """What a measure promises, read by the report, ``explain``, the budget and the conformance tests.
 
     ``evidence`` names what it reads: ``state`` (weights, mask), ``images`` (of the view), or kinds of inference.
+    ``draws``: it is shown every draw of a recipe that prunes each network several times, not the first alone.
+    ``dense``: it is shown networks that are not pruned, and no others.
     """
 
     title: str
@@ -51,6 +53,8 @@ class Card(Config):
     invariant_to: tuple[Literal["network order", "example order", "class relabelling", "logit scale"], ...] = ()
     ties: str = "none arise"
     source: str
+    draws: bool = False
+    dense: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

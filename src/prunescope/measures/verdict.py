@@ -177,18 +177,19 @@ def _relative_excess(cell: Cell) -> float:
 
 
 def _cell(promise: Promise, level: str, sparsity: float, rows: list[Row], views: set[str]) -> Cell:
-    """Judge one promise at one level on every view it speaks of, and return the worst."""
+    """Judge one promise at one level on every view it speaks of, and return the worst; some measures see no view."""
     mine = [row for row in rows if row.get("measure") == promise.measure]
     found: list[Cell] = []
-    for view in sorted(view for view in views if fnmatchcase(view, promise.view)):
+    viewless = bool(mine) and all(row.get("view") is None for row in mine)  # a measure of weights alone
+    for view in [None] if viewless else sorted(view for view in views if fnmatchcase(view, promise.view)):
         here = [row for row in mine if row.get("view") == view and row.get("seed") is None]
         whole = [row for row in here if row.get("quantity") == promise.quantity and not row.get("item")]
         known = [row for row in whole if row.get("value") is not None]
         found += [_judged(promise, level, sparsity, row, _culprit(promise, here)) for row in known]
         if not known:
             told = (str(row["reason"]) for row in mine if row.get("view") == view and row.get("reason"))
-            reason = next(told, f"no value on view {view}")
-            found.append(_unmeasured(promise, level, sparsity, reason, view))
+            reason = next(told, "no value" if view is None else f"no value on view {view}")
+            found.append(_unmeasured(promise, level, sparsity, reason, view or ""))
     if not found:
         return _unmeasured(promise, level, sparsity, f"no view matches {promise.view!r}", "")
     return max(found, key=_badness)
@@ -228,7 +229,7 @@ def _judged(promise: Promise, level: str, sparsity: float, row: Row, item: str) 
         sparsity=sparsity,
         status=status,
         within=excesses[0] <= slack,
-        view=row["view"],
+        view=row["view"] or "",
         item=item,
         value=value,
         low=row.get("low"),
@@ -260,6 +261,6 @@ def _fault(cell: Cell) -> str:
     if promise.quantity.removeprefix(WORST_CLASS) == "drop":
         subject = f"class {cell.item}, recall" if cell.item else promise.measure.replace("_", " ")
         change = f"{subject} {'−' if value > 0 else '+'}{_number(abs(value), cell.unit)}"
-        told = change + ("" if cell.view == "test" else f" on {cell.view}")
+        told = change + ("" if cell.view in ("", "test") else f" on {cell.view}")
         return f"{told} (limit {promise.limit:.3g})"
     return f"{_name(promise)} {_number(value, cell.unit)} (limit {_number(promise.limit, cell.unit)})"

@@ -16,7 +16,10 @@ VIEWLESS = frozenset({"state"})
 
 @dataclass(frozen=True, kw_only=True)
 class Cell:
-    """One network of the study: where it stands, which nodes hold it, and the node of its initial weights."""
+    """One network of the study: where it stands, which nodes hold it, and the node of its initial weights.
+
+    ``draw`` counts the times that its recipe prunes one network; 0 is the first.
+    """
 
     recipe: str
     level: str
@@ -25,6 +28,7 @@ class Cell:
     state: str
     initial: str
     logits: Mapping[str, str]
+    draw: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,12 +105,26 @@ class Graph:
         return node.key
 
     def cell(
-        self, recipe: str, level: str, sparsity: float, seed: int, state: str, initial: str, views: Sequence[View]
+        self,
+        recipe: str,
+        level: str,
+        sparsity: float,
+        seed: int,
+        state: str,
+        initial: str,
+        views: Sequence[View],
+        draw: int = 0,
     ) -> Cell:
         """Return a network with its logits on every view."""
-        logits = {view.name: self.infer(Logits(), view, state) for view in views}
         return Cell(
-            recipe=recipe, level=level, sparsity=sparsity, seed=seed, state=state, initial=initial, logits=logits
+            recipe=recipe,
+            level=level,
+            sparsity=sparsity,
+            seed=seed,
+            state=state,
+            initial=initial,
+            logits={view.name: self.infer(Logits(), view, state) for view in views},
+            draw=draw,
         )
 
     def measure_level(
@@ -123,7 +141,7 @@ class Graph:
                 sparsity=pruned[0].sparsity,
                 view=view.name if view else None,
                 key=self._measure_node(measure, sides, {}),
-                seeds=tuple(cell.seed for cell in pruned),
+                seeds=tuple(dict.fromkeys(cell.seed for cell in pruned)),
             )
 
     def measure_curve(

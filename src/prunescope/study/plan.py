@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.measuring import Cell, Graph, Measured, Planned
@@ -25,14 +25,22 @@ def plan_study(study: Study) -> Plan:
     return _Planner(study).plan()
 
 
+class Line(NamedTuple):
+    """One network's way through a recipe: its seed, and which of the recipe's draws."""
+
+    recipe: str
+    seed: int
+    draw: int
+
+
 class _Planner:
     def __init__(self, study: Study) -> None:
         self.study = study
         self.graph = Graph(self._data_node(), study.model.gpu_share)
         self.cells: dict[tuple[str, str], list[Cell]] = {}
         self.levels: dict[str, tuple[Level, ...]] = {}
-        self.ends: dict[tuple[str, int], str] = {}
-        self.first_train: dict[tuple[str, int], tuple[Train, str]] = {}
+        self.ends: dict[Line, str] = {}
+        self.first_train: dict[Line, tuple[Train, str]] = {}
 
     def plan(self) -> Plan:
         for name in self.study.recipes:
@@ -65,42 +73,49 @@ class _Planner:
 
     def _expand(self, name: str) -> None:
         recipe = self.study.recipes[name]
-        levels = self.levels[name] = recipe.expand(self.levels[recipe.start][-1].sparsity if recipe.start else 0.0)
+        self.levels[name] = recipe.expand(self.levels[recipe.start][-1].sparsity if recipe.start else 0.0)
         for seed in self.study.seeds:
-            initial = self._init_node(seed)
-            start = self.ends[recipe.start, seed] if recipe.start else initial
-            if recipe.start and (recipe.start, seed) in self.first_train:
-                self.first_train[name, seed] = self.first_train[recipe.start, seed]
-            reached: list[str] = []
-            for level in levels:
-                state = start if level.after is None else reached[level.after]
-                for number, stage in enumerate(level.stages):
-                    siblings = f"{name}/{level.label}/{number}" if stage.takes_siblings else ""
-                    state = self._stage_node(name, seed, stage, state, siblings)
-                reached.append(state)
-                cell = self.graph.cell(name, level.label, level.sparsity, seed, state, initial, self.study.views)
-                self.cells.setdefault((name, level.label), []).append(cell)
-            self.ends[name, seed] = reached[-1]
+            for draw in range(recipe.draws):
+                self._descend(Line(name, seed, draw))
 
-    def _stage_node(self, recipe: str, seed: int, stage: Stage, state: str, siblings: str) -> str:
+    def _descend(self, line: Line) -> None:
+        """Add the stages and the networks of one line, level by level."""
+        recipe, initial = self.study.recipes[line.recipe], self._init_node(line.seed)
+        parent = Line(recipe.start, line.seed, 0) if recipe.start else None
+        start = self.ends[parent] if parent else initial
+        if parent in self.first_train:
+            self.first_train[line] = self.first_train[parent]
+        reached: list[str] = []
+        for level in self.levels[line.recipe]:
+            state = start if level.after is None else reached[level.after]
+            for number, stage in enumerate(level.stages):
+                siblings = f"{line.recipe}/{level.label}/{number}" if stage.takes_siblings else ""
+                state = self._stage_node(line, stage.at_draw(line.draw), state, siblings)
+            reached.append(state)
+            place = (line.recipe, level.label, level.sparsity, line.seed)
+            cell = self.graph.cell(*place, state, initial, self.study.views, line.draw)
+            self.cells.setdefault((line.recipe, level.label), []).append(cell)
+        self.ends[line] = reached[-1]
+
+    def _stage_node(self, line: Line, stage: Stage, state: str, siblings: str) -> str:
         inputs: dict[str, str] = {"state": state}
         if isinstance(stage, Train):
-            self.first_train.setdefault((recipe, seed), (stage, state))
+            self.first_train.setdefault(line, (stage, state))
         if stage.needs_data:
             inputs["data"] = self.graph.data
         if isinstance(stage, Rewind) and stage.to == "weights":
-            inputs["early"] = self._early(recipe, seed, stage)
+            inputs["early"] = self._early(line, stage)
         if isinstance(stage, Reweight):
             inputs["whole"] = str(self.graph.nodes[state].inputs["state"])  # what the pruning before it acted on
         if isinstance(stage, Prune) and stage.sampled is not None:
             inputs["sampled"] = self._sampled(stage.sampled, state)
         return self.graph.add(stage.member_name, stage, inputs, siblings)
 
-    def _early(self, recipe: str, seed: int, rewind: Rewind) -> str:
+    def _early(self, line: Line, rewind: Rewind) -> str:
         """Return the state at ``rewind.at`` of the first training: that training, stopped there."""
-        if (recipe, seed) not in self.first_train:
-            raise PrunescopeError("rewind has no training before it", where=f"recipes.{recipe}")
-        first, start = self.first_train[recipe, seed]
+        if line not in self.first_train:
+            raise PrunescopeError("rewind has no training before it", where=f"recipes.{line.recipe}")
+        first, start = self.first_train[line]
         if not rewind.at.epochs and not rewind.at.iterations:
             return start
         return self.graph.add(
@@ -116,15 +131,20 @@ class _Planner:
         """Yield what is measured of a recipe: level by level, and over its levels unless it is its own reference."""
         dense_name = self.study.dense_of(recipe)
         dense = self.cells[dense_name, self.levels[dense_name][-1].label]
+        parents = {cell.seed: cell for cell in _first(dense)}
         levels = [self.cells[recipe, level.label] for level in self.levels[recipe]]
         by_scope = {
             scope: [m for m in self.study.measures if m.card.scope == scope] for scope in ("populations", "curve")
         }
         for level in levels:
-            for measure in by_scope["populations"]:
-                yield from self.graph.measure_level(measure, self.study.views, dense, level)
+            pruned = level[0].sparsity > 0
+            for measure in (m for m in by_scope["populations"] if not (pruned and m.card.dense)):
+                shown = level if measure.card.draws else _first(level)
+                before = [parents[cell.seed] for cell in shown]
+                yield from self.graph.measure_level(measure, self.study.views, before, shown)
         for measure in by_scope["curve"] if recipe != dense_name else ():
-            yield from self.graph.measure_curve(measure, self.study.views, dense, levels)
+            first = [_first(level) for level in levels]
+            yield from self.graph.measure_curve(measure, self.study.views, _first(dense), first)
 
     def _compared(self) -> Iterable[Measured]:
         """Yield what compares recipes with each other, at every sparsity that several pruned ones have."""
@@ -134,7 +154,12 @@ class _Planner:
             dense = self.study.dense_of(recipe)
             if recipe != dense:
                 reference = self.cells[dense, self.levels[dense][-1].label]
-                pairs.setdefault(level, {})[recipe] = (reference, pruned)
+                pairs.setdefault(level, {})[recipe] = (_first(reference), _first(pruned))
         for level in sorted(pairs, key=lambda level: next(iter(pairs[level].values()))[1][0].sparsity):
             for measure in measures if len(pairs[level]) > 1 else ():
                 yield from self.graph.measure_recipes(measure, self.study.views, pairs[level])
+
+
+def _first(cells: Sequence[Cell]) -> list[Cell]:
+    """Return the networks of the first draw, one for each seed."""
+    return [cell for cell in cells if cell.draw == 0]

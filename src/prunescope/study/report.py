@@ -11,7 +11,7 @@ import numpy as np
 import torch
 import yaml
 
-from prunescope.data import View
+from prunescope.data import Dataset, View
 from prunescope.data.shifts import apply_shift
 from prunescope.measures import DEFAULT_BUDGET, Promise, judge
 from prunescope.reporting import Failure, Gallery, Material, Shifted, render, write_figures
@@ -83,7 +83,7 @@ def gather_found(plan: Planned, store: Store, view: View, budget: Sequence[Promi
     present = [node for key, node in plan.nodes.items() if key not in absent]
     manifests = [store.manifest(node.artefact, node.key) for node in present]
     labels = _labels(plan)
-    gallery = _gallery(plan, store, view)
+    seen = view.select(read_splits(store, plan.data, torch.device("cpu")), SPLIT_SEED)
     return Material(
         title=plan.name,
         recipes={cell.recipe: cell.recipe for cell in plan.cells},
@@ -92,8 +92,8 @@ def gather_found(plan: Planned, store: Store, view: View, budget: Sequence[Promi
         default_budget=tuple(budget) == DEFAULT_BUDGET,
         view=view.name,
         arrays=_arrays(plan, store),
-        gallery=gallery,
-        data=f"{len(gallery.labels)} images of view {gallery.view}",
+        gallery=_gallery(seen, view.name),
+        data=f"{len(seen)} {'inputs' if seen.real else 'images'} of view {view.name}",
         notes=_notes(plan, store),
         device=", ".join(sorted({manifest["device"] for manifest in manifests})),
         wall_seconds=sum(float(manifest["seconds"]) for manifest in manifests),
@@ -139,10 +139,12 @@ def _network(plan: Plan, store: Store) -> str:
     return f"{told}, {sum(parameter.numel() for parameter in net.parameters()):,} parameters"
 
 
-def _gallery(plan: Planned, store: Store, view: View) -> Gallery:
-    seen = view.select(read_splits(store, plan.data, torch.device("cpu")), SPLIT_SEED)
+def _gallery(seen: Dataset, view: str) -> Gallery | None:
+    """Return the images of a view; inputs with real targets are none."""
+    if seen.real:
+        return None
     shown = _showable(seen.images)
-    return Gallery(view=view.name, images=shown.numpy(), labels=seen.labels.numpy(), classes=seen.classes)
+    return Gallery(view=view, images=shown.numpy(), labels=seen.labels.numpy(), classes=seen.classes)
 
 
 def _showable(images: torch.Tensor) -> torch.Tensor:
@@ -152,10 +154,10 @@ def _showable(images: torch.Tensor) -> torch.Tensor:
 
 
 def _shifted(plan: Planned, store: Store, views: Sequence[View]) -> tuple[Shifted, ...]:
-    """Return the first images of every view of the test split, as the networks saw them."""
+    """Return the first images of every view of the test split, as the networks saw them; real inputs are none."""
     splits = read_splits(store, plan.data, torch.device("cpu"))
     shown = []
-    for view in [view for view in views if view.split == "test"][:MOST_VIEWS]:
+    for view in [view for view in views if view.split == "test" and not splits["test"].real][:MOST_VIEWS]:
         images = view.select(splits, SPLIT_SEED).images[:SHOWN]
         images = images if view.shift is None else apply_shift(view.shift, images, seed=0)
         departure = "" if view.shift is None else view.shift.departure
@@ -167,7 +169,7 @@ def _labels(plan: Planned) -> dict[str, str]:
     """Return what each node is, for people."""
     labels = {key: f"{node.kind} {key[:12]}" for key, node in plan.nodes.items()}
     for cell in plan.cells:
-        network = f"{cell.recipe} {cell.level}, seed {cell.seed}"
+        network = f"{cell.recipe} {cell.level}, seed {cell.seed}" + (f", draw {cell.draw}" if cell.draw else "")
         labels[cell.state] = network
         labels |= {key: f"logits of {network} on {view}" for view, key in cell.logits.items()}
     for item in plan.measured:

@@ -13,6 +13,7 @@ from prunescope.theory.order_parameters import (
     random_node_order_parameters,
 )
 from prunescope.theory.pruning_curves import NodeErrors, node_error, node_error_range, random_edge_error
+from prunescope.theory.random_pruning import expected_edge_errors, expected_node_errors
 
 __all__ = [
     "Alignment",
@@ -20,6 +21,8 @@ __all__ = [
     "OrderParameters",
     "Trajectory",
     "align",
+    "expected_edge_errors",
+    "expected_node_errors",
     "generalization_error",
     "generalization_errors",
     "learning_dynamics",

@@ -89,11 +89,15 @@ def residual_error(covariance: Array, amplitudes: Array) -> Array:
         covariance: C ``[..., P, P]``.
         amplitudes: a ``[..., P]``.
     """
+    error = np.einsum("...c,...cd,...d->...", amplitudes, angles(covariance), amplitudes) / np.pi
+    return np.asarray(np.maximum(error, 0.0))
+
+
+def angles(covariance: Array) -> Array:
+    r"""Return $\arcsin\frac{C_{cd}}{\sqrt{(1+C_{cc})(1+C_{dd})}} = \frac\pi2 E[g(x_c)\, g(x_d)]$ ``[..., P, P]``."""
     diagonal = 1.0 + np.diagonal(covariance, axis1=-2, axis2=-1)
     scale = np.sqrt(diagonal[..., :, None] * diagonal[..., None, :])
-    angles = np.arcsin(np.clip(covariance / scale, -1.0, 1.0))
-    error = np.einsum("...c,...cd,...d->...", amplitudes, angles, amplitudes) / np.pi
-    return np.asarray(np.maximum(error, 0.0))
+    return np.asarray(np.arcsin(np.clip(covariance / scale, -1.0, 1.0)))
 
 
 def joint_covariance(q: ArrayLike, r: ArrayLike, t: ArrayLike) -> Array:

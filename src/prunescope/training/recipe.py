@@ -38,6 +38,9 @@ class Recipe(Config):
     on the way there. The name of a grid stands for its levels. With ``repeat`` the stages run again and again, and each
     round is a level.
 
+    ``draws`` repeats all of it for each network: criteria that choose at random draw anew, others do the same again.
+    Only measures of many draws look beyond the first, and other recipes go on from it.
+
     ``against`` names the recipe whose networks are the dense reference, where that is not the one it comes from.
     """
 
@@ -47,6 +50,7 @@ class Recipe(Config):
     levels: tuple[Annotated[tuple[Share, ...], Field(min_length=1)], ...] = ()
     cascade: bool = False
     repeat: Annotated[int, Field(ge=1)] = 1
+    draws: Annotated[int, Field(ge=1)] = 1
     about: str = ""
 
     @field_validator("levels", mode="before")
@@ -64,6 +68,8 @@ class Recipe(Config):
     @model_validator(mode="after")
     def _coherent(self) -> Recipe:
         open_amounts = [stage for stage in self.stages if stage.lacks_amount]
+        if self.draws > 1 and not self.prunes:
+            raise PrunescopeError("draws belong to a recipe that prunes", got=f"draws {self.draws}")
         if self.levels and self.repeat > 1:
             raise PrunescopeError("levels and repeat exclude each other")
         if bool(self.levels) != bool(open_amounts):

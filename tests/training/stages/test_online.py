@@ -66,7 +66,11 @@ def test_a_run_that_was_cut_off_goes_on_to_the_same_bits():
     whole = stage(state(), context(callbacks=(lambda epoch: told.append(epoch.state()),)))
     resumed = stage(state(), context(resume=told[2]))
     assert told[2].step > 0
-    assert all(torch.equal(whole.weights[name], resumed.weights[name]) for name in whole.weights)
+    beside, other = stage.together([state(), state(1)], [context(resume=told[2]), context(1)])
+    for name in whole.weights:
+        assert torch.equal(whole.weights[name], resumed.weights[name])
+        assert torch.equal(whole.weights[name], beside.weights[name])
+        assert torch.equal(other.weights[name], stage(state(1), context(1)).weights[name])
 
 
 def test_a_frozen_output_stays():

@@ -83,8 +83,8 @@ class Lines:
         return named + ([] if self.limit is None else [Label("limit", self.limit * self.factor, color=BROKEN)])
 
 
-def draw(lines: Lines, theme: Theme) -> Drawing:
-    """Return the layered chart: floor and dense first, then bands, lines, points and labels."""
+def draw(lines: Lines, theme: Theme, under: Sequence[alt.Chart] = ()) -> Drawing:
+    """Return the layered chart: what lies under it, floor and dense, then bands, lines, points and labels."""
     span, height = lines.span(), theme.height(lines.height)
     x, y = sparsity_axis([row.sparsity for row in lines.rows]), span.axis(lines.axis)
     order = list(lines.styles)
@@ -92,7 +92,7 @@ def draw(lines: Lines, theme: Theme) -> Drawing:
     base = layers.of([_datum(row, lines) for row in rows]).encode(x=x, y=y)
     look = palette(lines.styles)
     names = labels.draw(lines.labels(theme.ink), span, look, theme, height)
-    return layers.stack([*_levels(lines, theme, y), *_curves(base, lines, look, theme), *names], height)
+    return layers.stack([*under, *_levels(lines, theme, y), *_curves(base, lines, look, theme), *names], height)
 
 
 def palette(styles: Mapping[str, Style]) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from prunescope.reporting.sections import (
     pixels,
     representation,
     robustness,
+    theory,
 )
 
 SECTIONS: tuple[Section, ...] = (
@@ -28,5 +29,6 @@ SECTIONS: tuple[Section, ...] = (
     calibration.SECTION,
     representation.SECTION,
     depth.SECTION,
+    theory.SECTION,
     cost.SECTION,
 )

@@ -63,8 +63,8 @@ class Online(Stage):
         """
         rule = Teacher.of(contexts[0].rule).network()
         starts = [state if c.resume is None else c.resume for state, c in zip(states, contexts, strict=True)]
-        if len({start.step for start in starts}) > 1:
-            starts = list(states)
+        if len({start.step for start in starts}) > 1:  # cut off at different stops
+            return [self(state, context) for state, context in zip(states, contexts, strict=True)]
         activation = _checked(contexts[0].build(), starts[0], rule)
         reached = starts
         paths = learn_online(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 from torch import nn
 
 from prunescope.core.errors import PrunescopeError
@@ -37,6 +37,7 @@ class Prune(Stage):
             :func:`prunescope.pruning.sample.sample_size`, and at most half of them.
         parity: of a criterion that removes nodes: ``sparsity`` is that of incoming edges, and as many nodes stay as
             cost the weights that edges would leave, see :func:`prunescope.pruning.parity.parity_budget`.
+        draw: number of the draw of a criterion that chooses at random.
     """
 
     criterion: Annotated[Criterion, *CRITERIA.field()]
@@ -47,6 +48,7 @@ class Prune(Stage):
     ignore: Patterns = ()
     sample: SampleSize = None
     parity: bool = False
+    draw: Annotated[int, Field(ge=0)] = 0
 
     @model_validator(mode="after")
     def _one_amount(self) -> Prune:
@@ -77,6 +79,10 @@ class Prune(Stage):
         """Whether neither sparsity nor share is given."""
         return self.sparsity is None and self.remove is None
 
+    def at_draw(self, draw: int) -> Prune:
+        """Return the stage with this draw."""
+        return self.model_copy(update={"draw": draw}) if draw else self
+
     def sparsity_after(self, before: float) -> float:
         """Return the sparsity this stage leads to, before rounding to whole weights."""
         if self.sparsity is not None:
@@ -87,7 +93,8 @@ class Prune(Stage):
 
     def __call__(self, state: State, context: Context) -> State:
         """Return the state under the chosen mask."""
-        seed = derived_seed(state.seed, "prune", self.criterion.member_name)
+        draw = [self.draw] if self.draw else []  # the first is as it was before there were draws
+        seed = derived_seed(state.seed, "prune", self.criterion.member_name, *draw)
         net = state.load_into(context.build())
         if context.sampled is None:
             evidence = gather(self.criterion, net, context, seed=seed, network=state.seed, size=self.sample)

@@ -89,6 +89,10 @@ class Stage(Member, ABC):
         """Return the stage with the amount it lacks."""
         return self.model_copy(update={"sparsity": sparsity}) if self.lacks_amount else self
 
+    def at_draw(self, draw: int) -> Stage:
+        """Return the stage with random choices of its own for each draw, the first of which is 0."""
+        return self
+
     def sparsity_after(self, before: float) -> float:
         """Return the sparsity this stage leads to, before rounding to whole weights."""
         return before
