@@ -1,3 +1,6 @@
+import copy
+import warnings
+
 import pytest
 import torch
 from torch import nn
@@ -89,3 +92,25 @@ def test_untrained_networks_differ_and_depend_on_the_seed_alone(trained):
     first, again, other = untrained(trained, 0), untrained(trained, 0), untrained(trained, 1)
     assert torch.equal(first(IMAGES), again(IMAGES))
     assert not torch.equal(first(IMAGES), other(IMAGES)) and not torch.equal(first(IMAGES), trained(IMAGES))
+
+
+def quantized(net):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # torch's own, about its next releases
+        return torch.ao.quantization.quantize_dynamic(net, {nn.Linear}, dtype=torch.qint8)
+
+
+def scripted(net):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return torch.jit.script(net)
+
+
+@pytest.mark.parametrize("change", [quantized, scripted])
+def test_a_module_without_readable_weights_is_a_black_box(change):
+    net = change(nn.Sequential(nn.Flatten(), nn.Linear(64, 10)).eval())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        loaded = load_module(net)
+        assert torch.equal(copy.deepcopy(loaded.net)(IMAGES), net(IMAGES))
+    assert loaded.notes == ("its weights cannot be read",) and list(loaded.net.state_dict()) == []

@@ -386,6 +386,19 @@ def test_every_measure_of_networks_measures_or_says_why(dense):
     assert set(unmeasured["measure"]) <= {"history", "pie", "shrinking"} and unmeasured["reason"].all()
 
 
+def test_networks_whose_weights_cannot_be_counted_are_measured_by_their_outputs():
+    torch.manual_seed(0)
+    tied = nn.Sequential(nn.Flatten(), nn.Linear(64, 64), nn.ReLU(), nn.Linear(64, 64), nn.Linear(64, 10)).eval()
+    tied[3].weight = tied[1].weight
+    with torch.no_grad():
+        images = TEST.images / 255
+        expected = (tied(images).argmax(1) == TEST.labels).float().mean().item()
+    audit = ps.audit(tied, tied, (images, TEST.labels), measures=["cka"])
+    assert audit.summary.complete and found(audit, "pruned")["accuracy"] == pytest.approx(expected)
+    assert "sparsity" not in found(audit, "pruned") and found(audit, "pruned")["cka.mean"] == pytest.approx(1)
+    assert any("two layers share one weight" in note for note in audit.notes)
+
+
 def test_training_images_come_from_the_source_or_from_memory(dense):
     few = Digits().load()["train"].take(torch.arange(200))
     splits = {"test": (TEST.images[:50], TEST.labels[:50]), "train": (few.images, few.labels)}

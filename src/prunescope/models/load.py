@@ -31,6 +31,18 @@ class Loaded:
     notes: tuple[str, ...] = ()
 
 
+class BlackBox(nn.Module):
+    """A network that computes, on the CPU, and shows no weights."""
+
+    def __init__(self, net: nn.Module) -> None:
+        super().__init__()
+        self._inside = (net,)  # a tuple, so that it is no part of this module
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return what the network returns."""
+        return self._inside[0](x.cpu()).to(x.device)  # type: ignore[no-any-return]
+
+
 def load_file(
     path: str | Path, make: Callable[[], nn.Module] | None, *, trust: bool = False, shrink: bool = False
 ) -> Loaded:
@@ -64,7 +76,12 @@ def load_file(
 
 
 def load_module(net: nn.Module) -> Loaded:
-    """Return a copy of a trained module with the masks of ``torch.nn.utils.prune`` baked in."""
+    """Return a copy of a trained module with the masks of ``torch.nn.utils.prune`` baked in.
+
+    A module whose state holds more than tensors (a quantised one), or that is a script, is a :class:`BlackBox`.
+    """
+    if isinstance(net, torch.jit.ScriptModule) or not all(isinstance(v, Tensor) for v in net.state_dict().values()):
+        return Loaded(net=BlackBox(copy.deepcopy(net).eval()).eval(), notes=("its weights cannot be read",))
     copied, weights = plain_module(net)
     return Loaded(net=logits_only(copied).eval(), masks=weights.masks, notes=weights.notes)
 

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 
 from prunescope.core.errors import unknown_name
 from prunescope.measures.inference.inference import INFERENCES, Inference, Seen
-from prunescope.models import activations, tap_names
-from prunescope.pruning import prunable
+from prunescope.models import activations, auxiliary, tap_names
+from prunescope.pruning.mask import PRUNABLE
 from prunescope.similarity import as_matrix
 
 Layers = Literal["weights", "all"] | tuple[str, ...]
@@ -73,7 +73,8 @@ def _layers(net: nn.Module, image: Tensor, layers: Layers) -> list[str]:
     if layers == "all":
         return taps
     if layers == "weights":
-        weighted = {name.removesuffix(".weight") for name in prunable(net)}
+        aside = auxiliary(net)
+        weighted = {name for name, layer in net.named_modules() if isinstance(layer, PRUNABLE) and layer not in aside}
         return [name for name in taps if name.partition(":")[0] in weighted]
     for pattern in layers:
         if not any(fnmatchcase(name, pattern) for name in taps):
