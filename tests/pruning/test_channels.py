@@ -143,6 +143,61 @@ def test_padded_channels_and_unknown_inputs_are_refused():
         channels(Leaving(nn.ReLU()))
 
 
+class Gate(nn.Module):
+    """Squeeze and excitation."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.squeeze, self.excite = nn.Conv2d(width, 2, 1), nn.Conv2d(2, width, 1)
+
+    def forward(self, x):
+        return x * torch.sigmoid(self.excite(functional.relu(self.squeeze(x.mean((2, 3), keepdim=True)), inplace=True)))
+
+
+def test_inverted_residuals_with_a_gate():
+    net = Mixing(nn.Sequential(nn.Conv2d(4, 8, 1), nn.Conv2d(8, 8, 3, groups=8), Gate(8), nn.Conv2d(8, 4, 1)))
+    assert sizes(net) == {
+        "first.weight": 4,
+        "between.0.weight": 8,
+        "between.2.squeeze.weight": 2,
+        "between.3.weight": 4,
+    }
+    found = channels(net)
+    tied = {"between.0", "between.1", "between.2.squeeze", "between.2.excite", "between.3"}
+    assert found.members("between.0.weight") == {f"{name}.weight" for name in tied}
+
+
+class Shuffle(nn.Module):
+    def forward(self, x):
+        return x.unflatten(1, (2, 2)).transpose(1, 2).flatten(1, 2)
+
+
+class Chunks(nn.Module):
+    def forward(self, x):
+        left, right = x.chunk(2, dim=1)
+        return torch.cat([left, self.extra(right)], dim=1)
+
+    def __init__(self):
+        super().__init__()
+        self.extra = nn.Conv2d(2, 6, 1)
+
+
+@pytest.mark.parametrize(("between", "width"), [(Shuffle(), 4), (Chunks(), 8)])
+def test_shuffled_and_split_channels_are_refused(between, width):
+    net = Mixing(between, width)
+    with pytest.raises(PrunescopeError, match=r"cannot lose channels|cannot tell the channels"):
+        prune(net, "filter_norm", sparsity=0.5)
+
+
+def test_a_network_that_changed_is_traced_again():
+    net = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 2))
+    assert channels(net) is channels(net)
+    net[0], net[2] = nn.Linear(4, 7), nn.Linear(7, 2)
+    assert sizes(net) == {"0.weight": 7}
+    net[1] = nn.LayerNorm(7)
+    assert sizes(net) == {}
+
+
 def test_shared_weights_and_none_to_prune_are_refused():
     net = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
     net[2].weight = net[0].weight

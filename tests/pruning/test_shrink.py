@@ -149,7 +149,7 @@ def test_a_collapsed_layer_keeps_one_channel():
     assert_same(net, mask, small, images("lenet5"))
 
 
-class Shuffled(nn.Module):
+class Mixing(nn.Module):
     """Channels are mixed by something that looks elementwise."""
 
     def __init__(self, mix):
@@ -162,14 +162,15 @@ class Shuffled(nn.Module):
 
 def test_networks_that_mix_what_looks_apart_are_refused():
     torch.manual_seed(0)
-    net = Shuffled(lambda x: functional.softmax(x, dim=1))
-    with pytest.raises(PrunescopeError, match="mixes what looks apart"):
-        shrink(net, prune(net, "filter_norm", sparsity=0.5))
-    other = Shuffled(lambda x: x * torch.arange(8.0))
-    with pytest.raises(PrunescopeError, match="no longer fit"):
-        shrink(other, prune(other, "filter_norm", sparsity=0.5))
+    net = Mixing(lambda x: functional.softmax(x, dim=1))
+    other = Mixing(lambda x: x * torch.arange(8.0))
+    for odd, told in ((net, "mixes what looks apart"), (other, "no longer fit")):
+        with pytest.raises(PrunescopeError, match=told):
+            prune(odd, "filter_norm", sparsity=0.5)
+        with pytest.raises(PrunescopeError, match=told):
+            shrink(odd, Mask.full(odd))
     with pytest.raises(PrunescopeError, match="mask does not fit"):
-        shrink(net, Mask.full(nn.Sequential(nn.Linear(3, 3))))
+        shrink(nn.Sequential(nn.Linear(4, 4), nn.Linear(4, 2)), Mask.full(nn.Sequential(nn.Linear(3, 3))))
 
 
 def test_two_rounds_of_shrinking():

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import torch
 from torch import Tensor, nn
 
-from prunescope.pruning.dependency import removable
+from prunescope.pruning.dependency import Tied, check_outputs, outputs, probes, removable, remove
 from prunescope.pruning.mask import Mask, prunable
 
+_KNOWN: WeakKeyDictionary[nn.Module, tuple[object, Channels]] = WeakKeyDictionary()  # tracing takes its time
 NOBODY = -1  # the number of a row or column that belongs to no removable channel
 
 
@@ -108,8 +110,8 @@ def channels(net: nn.Module) -> Channels:
     channels that it hands on, also where :class:`prunescope.models.resnet.Subsample` puts zero channels beside them.
 
     Raises:
-        PrunescopeError: for a network whose input nobody can guess, that cannot be traced, or that pads channels by
-            itself.
+        PrunescopeError: for a network whose input nobody can guess, that cannot be traced, that pads channels by
+            itself, or whose outputs change when masked channels are removed: something mixes what looks apart.
 
     Source: Fang et al., DepGraph: Towards Any Structural Pruning, CVPR 2023.
 
@@ -119,17 +121,45 @@ def channels(net: nn.Module) -> Channels:
         >>> found.groups, found.columns["3.weight"][:10].tolist()
         ({'0.weight': tensor([0, 1, 2, 3])}, [0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
     """
+    anatomy = _anatomy(net)
+    if net not in _KNOWN or _KNOWN[net][0] != anatomy:
+        _KNOWN[net] = anatomy, _found(net)
+    return _KNOWN[net][1]
+
+
+def _anatomy(net: nn.Module) -> tuple[object, ...]:
+    """Return what decides about the channels of a network; its numbers do not."""
+    modules = tuple((name, type(module)) for name, module in net.named_modules())
+    return modules, tuple((name, tensor.shape, tensor.device) for name, tensor in net.named_parameters())
+
+
+def _found(net: nn.Module) -> Channels:
     weights = prunable(net)
     rows = {name: torch.full((len(weight),), NOBODY) for name, weight in weights.items()}
     columns = {name: torch.full((weight.shape[1],), NOBODY) for name, weight in weights.items()}
     total = 0
-    for tied in removable(net)[1]:
+    traced, sets = removable(net)
+    for tied in sets:
         for side, places in ((rows, tied.written), (columns, tied.read)):
             for name, where, numbers in places:
                 side[name][where] = total + torch.tensor(numbers)
         total += tied.size
     sides = [{name: side for name, side in found.items() if (side >= 0).any()} for found in (rows, columns)]
-    return Channels(_alike(total, *sides), *sides)
+    found = Channels(_alike(total, *sides), *sides)
+    _check(traced, sets, found)
+    return found
+
+
+def _check(traced: nn.Module, sets: list[Tied], found: Channels) -> None:
+    """Remove a middle channel of each group from the copy for good and see whether masking it does the same."""
+    gone = {name: torch.arange(len(numbers)) == len(numbers) // 2 for name, numbers in found.groups.items()}
+    gone = {name: flags & (len(flags) > 1) for name, flags in gone.items()}
+    if found.groups:
+        found.keep(Mask.full(traced), Mask({name: ~flags for name, flags in gone.items()})).apply_(traced)
+        images = probes(traced)
+        wanted = outputs(traced, images)
+        remove(sets, torch.cat([found.groups[name][flags] for name, flags in gone.items()]))
+        check_outputs(traced, images, wanted)
 
 
 def _alike(total: int, rows: Mapping[str, Tensor], columns: Mapping[str, Tensor]) -> dict[str, Tensor]:

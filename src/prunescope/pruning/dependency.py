@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,10 +13,13 @@ import torch_pruning
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.models import Auxiliary
 from prunescope.models.resnet import Subsample
 from prunescope.pruning.mask import prunable
 
 SIDES = (32, 28, 8, 16, 64, 224, *(side for side in range(1, 129) if side not in (32, 28, 8, 16, 64)))
+PROBES = 4  # random images that outputs are compared on
+TOLERANCE = 1e-5  # of the largest output
 
 _TYPES = torch_pruning.ops.OPTYPE
 _LAYERS = (_TYPES.CONV, _TYPES.LINEAR)
@@ -83,12 +86,60 @@ def removable(net: nn.Module) -> tuple[nn.Module, list[Tied]]:
     return traced, found
 
 
+def remove(tied: Sequence[Tied], numbers: Tensor) -> None:
+    """Take channels out of the traced network for good; they are numbered through all sets."""
+    stop = sum(group.size for group in tied)
+    for group in reversed(tied):
+        start = stop - group.size
+        inside = numbers[(numbers >= start) & (numbers < stop)] - start
+        if len(inside):
+            group.remove(inside.tolist())
+        stop = start
+
+
+def probes(net: nn.Module) -> Tensor:
+    """Return random images that the network takes."""
+    example = example_images(net)
+    shape, generator = (PROBES, *example.shape[1:]), torch.Generator().manual_seed(0)
+    return torch.randn(shape, generator=generator).to(example)
+
+
+@torch.no_grad()
+def outputs(net: nn.Module, images: Tensor) -> Tensor:
+    """Return what a network gives, or refuse what is not one tensor."""
+    found = net(images)
+    if not isinstance(found, Tensor):
+        raise PrunescopeError("the network does not return logits", expected="a tensor", got=type(found).__name__)
+    return found
+
+
+def check_outputs(net: nn.Module, images: Tensor, wanted: Tensor) -> None:
+    """Refuse a network that no longer gives what it gave.
+
+    Raises:
+        PrunescopeError: for outputs that differ by more than 1e-5 of the largest, or parts that no longer fit.
+    """
+    try:
+        error = float((outputs(net, images) - wanted).abs().max())
+    except RuntimeError as broken:
+        told = str(broken).splitlines()[0][:200]
+        raise PrunescopeError("this network cannot lose channels: its parts no longer fit", got=told) from None
+    bound = TOLERANCE * max(1.0, float(wanted.abs().max()))
+    if not error <= bound:
+        told = "this network cannot lose channels: something in it mixes what looks apart"
+        raise PrunescopeError(told, expected=f"outputs within {bound:.1e}", got=f"{error:.1e}")
+
+
 def _places(
     group: Any, acts: Callable[[Any], bool], types: tuple[Any, ...], names: Mapping[Any, str], rows: list[int]
 ) -> Places:
     """Return the items of a group that act on one side of a layer of these types."""
     channel = {row: number for number, row in enumerate(rows)}
     items = [item for item in group.items if item.dep.target.type in types and acts(item.dep.handler)]
+    for item in items:
+        layer = item.dep.target.module
+        if max(item.idxs) >= max(layer.get_parameter("weight").shape[:2]):
+            raise PrunescopeError("torch-pruning cannot tell the channels of this network apart", where=names[layer])
     return [(names[item.dep.target.module], item.idxs, [channel[row] for row in item.root_idxs]) for item in items]
 
 
@@ -203,11 +254,17 @@ def _map_shortcuts(graph: Any) -> None:
 
 
 def placed(net: nn.Module) -> nn.Module:
-    """Replace, in place, every Subsample shortcut by the :class:`Placed` that gives the same, and return ``net``."""
+    """Replace, in place, every Subsample shortcut by the :class:`Placed` that gives the same, and return ``net``.
+
+    Heads beside the way to the outputs are taken away: they may read channels that go.
+    """
+    device = next(net.parameters()).device
     for block in list(net.modules()):
         for name, child in block.named_children():
             if isinstance(child, Subsample):
-                setattr(block, name, Placed(child.sources().to(next(net.parameters()).device)))
+                setattr(block, name, Placed(child.sources().to(device)))
+            elif isinstance(child, Auxiliary):
+                setattr(block, name, nn.Identity())
     return net
 
 

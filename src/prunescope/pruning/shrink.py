@@ -5,17 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from prunescope.core.errors import PrunescopeError
-from prunescope.models import Auxiliary
-from prunescope.models.taps import evaluating
 from prunescope.pruning.channels import Channels, channels
 from prunescope.pruning.constants import bias_after, constants
-from prunescope.pruning.dependency import example_images, removable
+from prunescope.pruning.dependency import check_outputs, outputs, probes, removable, remove
 from prunescope.pruning.layer_inputs import layer_of
 from prunescope.pruning.mask import Mask
-
-TOLERANCE = 1e-5  # of the largest output
-PROBES = 4  # random images that outputs are compared on
 
 
 def shrink(net: nn.Module, mask: Mask) -> nn.Module:
@@ -51,38 +45,15 @@ def shrink(net: nn.Module, mask: Mask) -> nn.Module:
     found = channels(net)
     small, tied = removable(net)
     mask.apply_(small)
-    images = _probes(small)
-    with torch.no_grad():
-        wanted = _outputs(small, images)
-        useless = _folded(small, mask, found, images)
-        gone = torch.cat([found.groups[name][flags] for name, flags in useless.items()])
-        stop = sum(group.size for group in tied)
-        for group in reversed(tied):
-            start = stop - group.size
-            inside = gone[(gone >= start) & (gone < stop)] - start
-            if len(inside):
-                group.remove(inside.tolist())
-            stop = start
-    _without_heads(small)
-    _check(small, images, wanted)
+    images = probes(small)
+    wanted = outputs(small, images)
+    useless = _folded(small, mask, found, images)
+    remove(tied, torch.cat([found.groups[name][flags] for name, flags in useless.items()]))
+    check_outputs(small, images, wanted)
     learning = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
     for name, parameter in small.named_parameters():
         parameter.requires_grad_(learning.get(name, True))
     return small.train(net.training)
-
-
-def _without_heads(net: nn.Module) -> None:
-    """Take away, in place, what only training reads: it may read what is gone."""
-    for parent in list(net.modules()):
-        for name, child in parent.named_children():
-            if isinstance(child, Auxiliary):
-                setattr(parent, name, nn.Identity())
-
-
-def _probes(net: nn.Module) -> Tensor:
-    example = example_images(net)
-    shape, generator = (PROBES, *example.shape[1:]), torch.Generator().manual_seed(0)
-    return torch.randn(shape, generator=generator).to(example)
 
 
 def _folded(net: nn.Module, mask: Mask, found: Channels, images: Tensor) -> dict[str, Tensor]:
@@ -101,23 +72,3 @@ def _folded(net: nn.Module, mask: Mask, found: Channels, images: Tensor) -> dict
             layer = layer_of(net, name)
             layer.bias = nn.Parameter(bias_after(layer, layer.get_parameter("weight"), lost))
     return useless
-
-
-def _outputs(net: nn.Module, images: Tensor) -> Tensor:
-    outputs = net(images)
-    if not isinstance(outputs, Tensor):
-        raise PrunescopeError("the network does not return logits", expected="a tensor", got=type(outputs).__name__)
-    return outputs
-
-
-def _check(net: nn.Module, images: Tensor, wanted: Tensor) -> None:
-    try:
-        with evaluating(net), torch.no_grad():
-            error = float((_outputs(net, images) - wanted).abs().max())
-    except RuntimeError as broken:
-        told = str(broken).splitlines()[0][:200]
-        raise PrunescopeError("this network cannot lose channels: its parts no longer fit", got=told) from None
-    bound = TOLERANCE * max(1.0, float(wanted.abs().max()))
-    if not error <= bound:
-        told = "this network cannot lose channels: something in it mixes what looks apart"
-        raise PrunescopeError(told, expected=f"outputs within {bound:.1e}", got=f"{error:.1e}")
