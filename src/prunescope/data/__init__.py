@@ -1,6 +1,7 @@
 """Data sets, where they come from, how they are seen, normalised and augmented."""
 
 from prunescope.data.augment import AUGMENTATIONS, Augmentation, Crop, Flip
+from prunescope.data.corruption import Corrupt
 from prunescope.data.dataset import SOURCES, Dataset, Source
 from prunescope.data.given import given_data
 from prunescope.data.normalize import Normalization
@@ -22,6 +23,7 @@ __all__ = [
     "Augmentation",
     "Cifar10",
     "ColorJitter",
+    "Corrupt",
     "Crop",
     "Dataset",
     "Digits",

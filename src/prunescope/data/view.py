@@ -13,12 +13,14 @@ from pydantic import Field, model_validator
 
 from prunescope.core.config import Config, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
-from prunescope.data.dataset import Dataset
+from prunescope.data.dataset import SOURCES, Dataset
 from prunescope.data.shifts.shift import SHIFTS, Shift
+from prunescope.data.sources.canonical import Canonical, read_canonical
 from prunescope.data.subset import stratified_subset
 
 SplitName = Literal["train", "validation", "test"]
 
+CANONICAL = "canonical/"
 _TEXT = re.compile(r"(?P<body>.*?)(?:\[(?P<subset>\d+)\])?", re.DOTALL)
 
 
@@ -28,11 +30,14 @@ class View(Config):
     Written in full, or as a text: ``test``, ``validation[1000]``, ``corruption/gaussian_noise/3`` (a shift of the
     test split, with the value of its first option), ``noise/uniform_noise/0.1``,
     ``train/corruption/fog/2[500]`` (of another split). Shifts with a severity are corruptions, the others noise.
+    ``canonical/fog/3=FOLDER`` reads the published file of CIFAR-10-C, ``canonical/cifar10_1/v6=FOLDER`` CIFAR-10.1:
+    what is called canonical was published, what is called corruption is generated here.
 
     Attributes:
         split: ``validation`` is the part of ``train`` that :func:`split_validation` holds back.
         shift: of the images, or None.
         subset: number of examples, or None for all.
+        files: a published test set that stands in for the test split, or None.
 
     Example:
         >>> View.parse({"split": "validation", "subset": 1000}).name
@@ -42,11 +47,18 @@ class View(Config):
     split: SplitName = "test"
     shift: Annotated[Shift, *SHIFTS.field()] | None = None
     subset: Annotated[int, Field(ge=1)] | None = None
+    files: Annotated[Canonical, *SOURCES.field()] | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, spec: object) -> object:
         return _read(spec) if isinstance(spec, str) else spec
+
+    @model_validator(mode="after")
+    def _published_as_it_is(self) -> View:
+        if self.files is not None and (self.shift is not None or self.split != "test"):
+            raise PrunescopeError("published files are a test set as they are", expected="no shift, no other split")
+        return self
 
     @staticmethod
     def parse(spec: object) -> View:
@@ -61,15 +73,37 @@ class View(Config):
     def name(self) -> str:
         """The text that :meth:`parse` reads as this view."""
         subset = "" if self.subset is None else f"[{self.subset}]"
+        if self.files is not None:
+            return f"canonical/{self.files.label}{subset}"
         if self.shift is None:
             return self.split + subset
         split = [] if self.split == "test" else [self.split]
         return "/".join([*split, _kind(type(self.shift)), *_write_shift(self.shift)]) + subset
 
     @property
-    def kind(self) -> Literal["plain", "corruption", "noise"]:
-        """What its shift is: none, one with severities, or one without."""
+    def kind(self) -> Literal["plain", "corruption", "noise", "canonical"]:
+        """What its shift is: none, one with severities, one without, or a published file."""
+        if self.files is not None:
+            return "canonical"
         return "plain" if self.shift is None else _kind(type(self.shift))
+
+    def canonical(self, *, complete: bool = False) -> dict[str, Any]:
+        """Return the plain-data form in which files are known by their content, wherever they lie."""
+        fields = super().canonical(complete=complete)
+        if self.files is not None:
+            return {**fields, "files": dict(self.files.identity())}
+        return {name: value for name, value in fields.items() if name != "files"}
+
+    def plain(self) -> dict[str, Any]:
+        """Return the plain-data form from which the view can be built again."""
+        return self.model_dump(mode="json")
+
+    def within(self, splits: Mapping[str, Dataset]) -> Mapping[str, Dataset]:
+        """Return the splits of a study in which the published files, if any, stand in for the test split."""
+        if self.files is None:
+            return splits
+        device = next(iter(splits.values())).images.device
+        return {**splits, "test": self.files.load()["test"].to(device)}
 
     def select(self, splits: Mapping[str, Dataset], seed: int) -> Dataset:
         """Return the examples of this view, in their own order and as they are before the shift.
@@ -155,6 +189,8 @@ def _read(text: str) -> dict[str, Any]:
     match = _TEXT.fullmatch(text.strip())
     assert match is not None, "the pattern takes every text"
     subset = {} if match["subset"] is None else {"subset": int(match["subset"])}
+    if match["body"].startswith(CANONICAL):
+        return _read_canonical(text.strip())
     parts = match["body"].split("/")
     split = {"split": parts.pop(0)} if parts[0] in get_args(SplitName) else {}
     if not parts:
@@ -163,6 +199,18 @@ def _read(text: str) -> dict[str, Any]:
     if f"{kind}/{name.replace('-', '_')}" not in forms():
         raise unknown_name("view", text, [*get_args(SplitName), *forms()])
     return split | subset | {"shift": {name: _read_options(SHIFTS.get(name), parts[2:])}}
+
+
+def _read_canonical(text: str) -> dict[str, Any]:
+    """Return the fields of ``canonical/NAME/SEVERITY[subset]=FOLDER``."""
+    body, sign, path = text.removeprefix(CANONICAL).partition("=")
+    match = _TEXT.fullmatch(body)
+    assert match is not None, "the pattern takes every text"
+    if not sign or not path:
+        expected = "canonical/fog/3=FOLDER or canonical/cifar10_1/v6=FOLDER"
+        raise PrunescopeError("published files need their folder", expected=expected, got=text)
+    subset = {} if match["subset"] is None else {"subset": int(match["subset"])}
+    return {"files": read_canonical(match["body"], path), **subset}
 
 
 def _read_options(shift: type[Shift], parts: list[str]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 from typing import get_args
 
 from prunescope.core.errors import PrunescopeError, unknown_name
-from prunescope.data.view import SplitName, View, forms
+from prunescope.data.view import CANONICAL, SplitName, View, forms
 
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _PATTERN = re.compile(r"[*?]")
@@ -41,17 +41,27 @@ def parse_views(entries: Iterable[object]) -> tuple[View, ...]:
 
 
 def _alternatives(text: str) -> Iterator[str]:
-    """Yield the text with each choice of its braces."""
+    """Yield the text with each choice of its braces; the folder of published files is left as it is."""
+    if text.strip().startswith(CANONICAL):
+        body, sign, folder = text.strip().partition("=")
+        yield from (one + sign + folder for one in _braced(body))
+    else:
+        yield from _braced(text)
+
+
+def _braced(text: str) -> Iterator[str]:
     found = _BRACES.search(text)
     if found is None:
         yield text.strip()
         return
     for choice in found[1].split(","):
-        yield from _alternatives(text[: found.start()] + choice.strip() + text[found.end() :])
+        yield from _braced(text[: found.start()] + choice.strip() + text[found.end() :])
 
 
 def _matching(entry: object) -> list[object]:
     """Return the entry, or the texts that its pattern stands for."""
+    if isinstance(entry, str) and entry.startswith(CANONICAL):
+        return _published(entry)
     if not isinstance(entry, str) or not _PATTERN.search(entry):
         return [entry]
     split = [name for name in get_args(SplitName) if entry.startswith(f"{name}/")]
@@ -61,6 +71,19 @@ def _matching(entry: object) -> list[object]:
     if not found or _PATTERN.search(rest):
         raise unknown_name("pattern of views", entry, [*get_args(SplitName), *forms()])
     return ["/".join(filter(None, [*split, form, rest])) for form in found]
+
+
+def _published(entry: str) -> list[object]:
+    """Return the corruptions that a pattern of published files stands for."""
+    body, sign, folder = entry.partition("=")
+    name, slash, rest = body.removeprefix(CANONICAL).partition("/")
+    if not _PATTERN.search(name):
+        return [entry]
+    known = [form.removeprefix("corruption/") for form in forms() if form.startswith("corruption/")]
+    found = [one for one in known if fnmatchcase(one, name)]
+    if not found:
+        raise unknown_name("pattern of published files", entry, known)
+    return [f"{CANONICAL}{one}{slash}{rest}{sign}{folder}" for one in found]
 
 
 def _named(pattern: str, views: Iterable[str]) -> list[str]:

@@ -165,7 +165,7 @@ class Measure(Member, ABC):
 
     def sees(self, view: View) -> bool:
         """Return whether it looks at a view: at every one through logits alone, else at those without a shift."""
-        return view.shift is None or self.card.evidence == {"logits"}
+        return view.kind == "plain" or self.card.evidence == {"logits"}
 
     @abstractmethod
     def __call__(self, shown: Any) -> Measurement:

@@ -100,7 +100,8 @@ class Graph:
         identity = {"view": seen, "options": inference.canonical()}
         complete = {"view": seen_complete, "options": inference.canonical(complete=True)}
         inputs = {"state": state, "data": self.wider if inference.splits else self.data}
-        node = make_node(kind, identity, complete, inputs, artefact=kind, gpu=self._gpu)
+        payload = complete | {"view": view.plain()}
+        node = make_node(kind, identity, complete, inputs, payload, artefact=kind, gpu=self._gpu)
         self._inferred[inference, view, state] = self.enter(node)
         return node.key
 

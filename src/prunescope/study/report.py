@@ -158,7 +158,7 @@ def _shifted(plan: Planned, store: Store, views: Sequence[View]) -> tuple[Shifte
     splits = read_splits(store, plan.data, torch.device("cpu"))
     shown = []
     for view in [view for view in views if view.split == "test" and not splits["test"].real][:MOST_VIEWS]:
-        images = view.select(splits, SPLIT_SEED).images[:SHOWN]
+        images = view.select(view.within(splits), SPLIT_SEED).images[:SHOWN]
         images = images if view.shift is None else apply_shift(view.shift, images, seed=0)
         departure = "" if view.shift is None else view.shift.departure
         shown.append(Shifted(view=view.name, images=_showable(images).numpy(), departure=departure))

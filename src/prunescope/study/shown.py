@@ -29,8 +29,8 @@ Subjects = tuple[Subject, ...]
 def infer(node: Node, place: Place) -> Artefact:
     """Let a network look at a view."""
     state, blueprint = read_state(place.store, str(node.inputs["state"]))
-    splits = place.splits(str(node.inputs["data"]))
     view = View(**node.payload["view"])
+    splits = view.within(place.splits(str(node.inputs["data"])))
     data, shift = view.select(splits, SPLIT_SEED), view.shift
     seen = Seen(
         net=state.load_into(build_network(blueprint, state.seed)).to(place.device).eval(),

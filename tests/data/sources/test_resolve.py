@@ -30,7 +30,10 @@ def test_a_registered_name_with_its_folder(tmp_path):
 @pytest.mark.parametrize(
     ("reference", "told"),
     [
-        ("digit", "unknown data set 'digit'.*'digits'.*Known: arrays, cifar10, digits, folder, hub, mnist"),
+        (
+            "digit",
+            "unknown data set 'digit'.*'digits'.*Known: arrays, cifar10, cifar10_1, cifar10_c, digits, folder, hub, mnist",
+        ),
         ("", "unknown data set ''"),
         ("minst=x", "unknown name in datasets: 'minst'.*'mnist'"),
         ("digits=x", "unknown field 'path'"),

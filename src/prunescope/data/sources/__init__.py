@@ -7,12 +7,27 @@ from pathlib import Path
 from prunescope.core.errors import PrunescopeError, unknown_name
 from prunescope.data.dataset import SOURCES, Source
 from prunescope.data.sources.arrays import Arrays
+from prunescope.data.sources.canonical import Canonical, Cifar10C, Cifar10Point1, read_canonical
 from prunescope.data.sources.digits import Digits
 from prunescope.data.sources.folder import Folder, has_images
 from prunescope.data.sources.hub import Cifar10, Hub, Mnist, NamedHub
 from prunescope.data.sources.teacher import Teacher
 
-__all__ = ["Arrays", "Cifar10", "Digits", "Folder", "Hub", "Mnist", "NamedHub", "Teacher", "resolve_source"]
+__all__ = [
+    "Arrays",
+    "Canonical",
+    "Cifar10",
+    "Cifar10C",
+    "Cifar10Point1",
+    "Digits",
+    "Folder",
+    "Hub",
+    "Mnist",
+    "NamedHub",
+    "Teacher",
+    "read_canonical",
+    "resolve_source",
+]
 
 
 def resolve_source(reference: str) -> Source:
