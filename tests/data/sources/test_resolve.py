@@ -32,7 +32,7 @@ def test_a_registered_name_with_its_folder(tmp_path):
     [
         (
             "digit",
-            "unknown data set 'digit'.*'digits'.*Known: arrays, cifar10, cifar10_1, cifar10_c, digits, folder, hub, mnist",
+            "unknown data set 'digit'.*'digits'.*Known: arrays, cifar10, .*digits, folder, hub, mnist",
         ),
         ("", "unknown data set ''"),
         ("minst=x", "unknown name in datasets: 'minst'.*'mnist'"),
