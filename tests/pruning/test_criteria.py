@@ -6,7 +6,7 @@ from torch import nn
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.models import MODELS, build
-from prunescope.pruning import CRITERIA, Budget, Evidence, Mask, choose
+from prunescope.pruning import CRITERIA, Budget, Evidence, Mask, Random, choose
 
 UNSTRUCTURED = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "weight"]
 NODES = [name for name in CRITERIA.names() if CRITERIA.get(name).unit == "node"]
@@ -130,6 +130,17 @@ def test_images_with_nan_are_refused(name, residual, evidence):
     budget = Budget.of_total(criterion.counts(residual, first), sparsity=0.5)
     with pytest.raises(PrunescopeError, match=r"NaN|not finite"):
         choose(criterion, residual, first, budget, broken)
+
+
+@pytest.mark.parametrize("name", NODES + FILTERS)
+def test_pruning_goes_on_where_single_weights_are_gone(name, mlp, residual, evidence):
+    """The last weights of a unit may go with its neighbours, so that fewer are left than chosen."""
+    criterion, net = CRITERIA.get(name)(), mlp if name in NODES else residual
+    whole = Mask.full(net)
+    sparse = choose(Random(), net, whole, Budget.of_total(whole, sparsity=0.9), evidence)
+    budget = Budget.of_remaining(criterion.counts(net, sparse), remove=0.4)
+    chosen = choose(criterion, net, sparse, budget, evidence)
+    assert 0 <= budget.kept - sum(alive for alive, _ in criterion.counts(net, chosen).values()) <= 0.2 * budget.kept
 
 
 @pytest.mark.parametrize("name", NODES + FILTERS)

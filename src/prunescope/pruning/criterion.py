@@ -66,8 +66,14 @@ class Criterion(Member, ABC):
         return None
 
     def meets(self, counts: Mapping[str, int], budget: Budget) -> bool:
-        """Return whether these survivors, counted in this criterion's unit, are what the budget asks for."""
-        return dict(counts) == dict(budget.counts)
+        """Return whether these survivors, counted in this criterion's unit, are what the budget asks for.
+
+        Weights exactly. Of nodes and filters fewer may be left where single weights were pruned before: the last
+        weights of one can go with its neighbours.
+        """
+        if self.unit == "weight":
+            return dict(counts) == dict(budget.counts)
+        return counts.keys() == budget.counts.keys() and all(counts[name] <= budget.counts[name] for name in counts)
 
     @abstractmethod
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:

@@ -63,10 +63,6 @@ class FilterCriterion(Criterion):
         found = self.channels(net, mask)
         return found.alive(mask).counts() if self.count == "filters" else mask.counts()
 
-    def meets(self, counts: Mapping[str, int], budget: Budget) -> bool:
-        """Return whether the count is exact; weights may be fewer by less than what one more filter costs."""
-        return super().meets(counts, budget) if self.count == "filters" else sum(counts.values()) <= budget.kept
-
     def __call__(self, net: nn.Module, mask: Mask, budget: Budget, evidence: Evidence) -> Mask:
         """Return the mask without the filters that go.
 

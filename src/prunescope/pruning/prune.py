@@ -33,7 +33,7 @@ def prune(
 
     Exactly ``round(sparsity · n)`` of the n prunable weights (Conv and Linear weights) are removed, those that
     ``mask`` already prunes included; with ``scope="layer"`` in every tensor. For criteria that remove nodes or
-    filters, n counts those.
+    filters, n counts those; filters that are tied together are one.
 
     Args:
         net: any module with Conv or Linear weights.
