@@ -191,6 +191,25 @@ def test_cost_names_emptied_layers_and_copes_without_multiply_adds(change: Chang
     assert Cell("not measured") in table.groups[0].lines[0]  # type: ignore[attr-defined]
 
 
+def test_cost_shows_measured_times_of_networks_as_they_are(change: Change) -> None:
+    def changed(table: pd.DataFrame) -> pd.DataFrame:
+        row = table[(table["recipe"] == "magnitude") & (table["measure"] == "compression")].iloc[0]
+        numbers = {"latency": ("ms", 2.5, 5.0), "speedup": ("ratio", 2.0, None)}
+        new = [
+            {**row, "measure": "latency", "quantity": name, "unit": unit, "item": "", "value": value, "floor": floor}
+            | {"low": None, "high": None, "floor_low": None, "floor_high": None}
+            for name, (unit, value, floor) in numbers.items()
+        ]
+        return pd.concat([table, pd.DataFrame(new, columns=table.columns)], ignore_index=True)
+
+    told = cost.tell(change(changed))
+    assert told is not None
+    line = part(told, Table)[1].groups[0].lines[0]  # type: ignore[attr-defined]
+    assert [entry.text.replace("\u00a0", " ") for entry in line[1:]] == ["2.50", "2.00×"]
+    (note,) = part(told, Note)
+    assert note.text.endswith("the hardware skips zeros.")  # type: ignore[attr-defined]
+
+
 def test_cost_shows_what_removing_filters_saves(change: Change) -> None:
     numbers = {
         "parameters": ("count", 5200.0, None, None, 23962.0),

@@ -60,7 +60,10 @@ def facts(reading: Reading) -> list[tuple[str, str]]:
 def levels(reading: Reading) -> list[str]:
     """Return the sparsities measured, rising."""
     return [
-        row.at for row in sorted({r.at: r for r in reading.rows if r.recipe in reading.styles}.values(), key=_rising)
+        row.at
+        for row in sorted(
+            {r.at: r for r in reading.rows if r.recipe in reading.styles and r.level}.values(), key=_rising
+        )
     ]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from prunescope.reporting.charts import kept
 from prunescope.reporting.charts.chart import Chart, Choice
@@ -36,6 +36,7 @@ SHRUNKEN = {
     "latency": "time of a batch (ms)",
     "measured_speedup": "measured speed-up",
 }
+AS_IS = {"latency": "time for an image (ms)", "speedup": "measured speed-up"}
 QUANTITIES = (*NAMES, "parameters", "multiply_adds", "speedup")
 
 
@@ -107,14 +108,13 @@ def _table(reading: Reading, rows: Sequence[Row]) -> Table:
     return tabulate("Three sparsities and what is left", names, by_recipe(rows, parts), wide=True)
 
 
-def _shrunken(reading: Reading) -> tuple[Table, ...]:
-    """Return the table of networks that were really made smaller, if there are any."""
-    rows = reading.pruned("shrinking", "latency")
+def _timed(reading: Reading, measure: str, columns: Mapping[str, str], title: str) -> tuple[Table, ...]:
+    """Return the table of what a measure timed, if it did."""
+    rows = reading.pruned(measure, "latency")
     if not rows:
         return ()
-    parts = [reading.pruned("shrinking", name) for name in SHRUNKEN]
-    names = ("sparsity", *SHRUNKEN.values())
-    return (tabulate("After the pruned filters are removed", names, by_recipe(rows, parts), wide=True),)
+    parts = [reading.pruned(measure, name) for name in columns]
+    return (tabulate(title, ("sparsity", *columns.values()), by_recipe(rows, parts), wide=True),)
 
 
 def tell(reading: Reading) -> Told | None:
@@ -129,9 +129,10 @@ def tell(reading: Reading) -> Told | None:
     layers = reading.pruned("compression", "sparsity", items=True)
     charts = figures(_adds_chart(reading, adds, parts["multiply_add_sparsity"]), _layer_chart(reading, layers, recipe))
     text = sentence(row, parts, reading.pruned("compression", "collapsed"))
-    shrunken = _shrunken(reading)
-    note = Note(text=MASKS + (TIMED if shrunken else UNTIMED))
-    return Told(sentence=text, parts=(*charts, _table(reading, rows), *shrunken, note))
+    as_is = _timed(reading, "latency", AS_IS, "Measured as the networks are (floor: the dense networks)")
+    shrunken = _timed(reading, "shrinking", SHRUNKEN, "After the pruned filters are removed")
+    note = Note(text=MASKS + (TIMED if shrunken else "." if as_is else UNTIMED))
+    return Told(sentence=text, parts=(*charts, _table(reading, rows), *as_is, *shrunken, note))
 
 
 SECTION = Section(key="cost", title="Cost", needs="the measure compression", tell=tell)
