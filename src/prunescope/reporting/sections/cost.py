@@ -21,7 +21,7 @@ UNTIMED = ", so no latency is told here."
 TIMED = (
     ". Filters that are pruned whole were removed for real, with the same outputs; the times are measured: medians "
     "over forward passes of the first network on one CPU thread; in grey the dense network. "
-    "Masks of single weights leave nothing to remove."
+    "Masks of single weights leave little or nothing to remove."
 )
 MOST_LAYERS = 30
 NAMES = {
@@ -40,13 +40,14 @@ AS_IS = {"latency": "time for an image (ms)", "speedup": "measured speed-up"}
 QUANTITIES = (*NAMES, "parameters", "multiply_adds", "speedup")
 
 
-def sentence(row: Row, parts: dict[str, Row | None], collapsed: Sequence[Row]) -> str:
-    """Say what is gone at one place: of prunable weights, of parameters, of multiply-adds."""
+def sentence(row: Row, parts: dict[str, Row | None], collapsed: Sequence[Row], removed: Row | None) -> str:
+    """Say what is gone at one place: of prunable weights, of parameters, of multiply-adds; and time, if measured."""
     text = f"at {row.at} sparsity {row.recipe} removes {told(row.number, row.unit)} {NAMES['sparsity']}"
     rest = [f"{told(r.number, r.unit)} {NAMES[key]}" for key in list(NAMES)[1:] if (r := parts[key]) is not None]
     text += f", which are {listed(rest)}" if rest else ""
     dead = [r for r in collapsed if r.number > 0]
     text += "; masks alone make nothing faster"
+    text += f", the pruned filters removed the speed-up is {removed.text}" if removed else ""
     if dead:
         first = min(dead, key=lambda r: r.sparsity)
         layers = "1 layer" if first.number == 1 else f"{plain(first.number)} layers"
@@ -128,7 +129,8 @@ def tell(reading: Reading) -> Told | None:
     adds = reading.pruned("compression", "multiply_add_sparsity")
     layers = reading.pruned("compression", "sparsity", items=True)
     charts = figures(_adds_chart(reading, adds, parts["multiply_add_sparsity"]), _layer_chart(reading, layers, recipe))
-    text = sentence(row, parts, reading.pruned("compression", "collapsed"))
+    removed = matching(reading.pruned("shrinking", "measured_speedup"), recipe, level)
+    text = sentence(row, parts, reading.pruned("compression", "collapsed"), removed)
     as_is = _timed(reading, "latency", AS_IS, "Measured as the networks are (floor: the dense networks)")
     shrunken = _timed(reading, "shrinking", SHRUNKEN, "After the pruned filters are removed")
     note = Note(text=MASKS + (TIMED if shrunken else "." if as_is else UNTIMED))
