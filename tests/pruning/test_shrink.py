@@ -140,6 +140,22 @@ def test_what_nobody_reads_goes_and_what_one_of_two_writes_stays():
     assert shrink(net, without_rows(net, "conv1.weight", [2])).conv1.out_channels == 16
 
 
+def test_weights_that_the_mask_does_not_cover_are_whole():
+    net = model("lenet5")
+    mask = prune(net, "filter_norm", sparsity=0.5, ignore=["conv2", "fc3"])
+    assert "fc3.weight" not in mask
+    small = shrink(net, mask)
+    assert small.conv1.out_channels == 6
+    assert small.fc2.out_features == 84
+    assert small.fc1.out_features == 60
+    assert_same(net, mask, small, images("lenet5"))
+
+
+def test_nothing_to_remove_is_no_error():
+    net = nn.Linear(4, 2)
+    assert torch.equal(shrink(net, Mask.full(net)).weight, net.weight)
+
+
 def test_a_collapsed_layer_keeps_one_channel():
     net = model("lenet5")
     whole = Mask.full(net)

@@ -25,7 +25,7 @@ def shrink(net: nn.Module, mask: Mask) -> nn.Module:
 
     Args:
         net: the network; it is not changed.
-        mask: of its weights.
+        mask: of its weights; those it does not cover are whole.
 
     Returns:
         A new network on the same device. Its weights have other shapes, so that ``mask`` no longer fits.
@@ -45,10 +45,13 @@ def shrink(net: nn.Module, mask: Mask) -> nn.Module:
     found = channels(net)
     small, tied = removable(net)
     mask.apply_(small)
+    mask = Mask({**Mask.full(small), **mask})
     images = probes(small)
     wanted = outputs(small, images)
     useless = _folded(small, mask, found, images)
-    remove(tied, torch.cat([found.groups[name][flags] for name, flags in useless.items()]))
+    for_good = [found.groups[name][flags] for name, flags in useless.items()]
+    if for_good:
+        remove(tied, torch.cat(for_good))
     check_outputs(small, images, wanted)
     learning = {name: parameter.requires_grad for name, parameter in net.named_parameters()}
     for name, parameter in small.named_parameters():
