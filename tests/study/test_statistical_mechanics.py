@@ -89,3 +89,9 @@ def test_the_page_tells_theory(finished, tmp_path):
     page = report(study, tmp_path / "report.html", store=store).read_text()
     assert '<section id="theory"' in page and "Students end learning at an error of" in page
     assert "keeps every promise up to" in page
+
+
+@pytest.mark.soak
+def test_the_tiny_size_takes_less_than_a_minute_on_two_cores(tmp_path):
+    summary = run(NAME, store=tmp_path / "store", workers=2)
+    assert summary.complete and summary.seconds < 60
