@@ -28,7 +28,7 @@ def removal_order(gram: Tensor) -> Tensor:
     Example:
         >>> x = torch.tensor([[1.0, 3.0, -3.0, 5.0]])
         >>> removal_order(x.T @ x).tolist()
-        [0, 2, 1, 3]
+        [0.0, 2.0, 1.0, 3.0]
     """
     cost, order = gram.diagonal().clone(), torch.zeros(len(gram), dtype=torch.float64)
     for step in range(len(gram)):
