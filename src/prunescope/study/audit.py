@@ -183,21 +183,33 @@ def audit(
         plan = planner.plan("audit", nets, levels)
         place.open()
         planner.write(plan, place)
-        at_hand = AT_HAND.set({net.key: net.net for net in (*nets, *(n for level in levels for n in level.networks))})
-        total = len(needed(plan, place))
+        networks = [*nets, *(network for level in levels for network in level.networks)]
+        summary = _measured(plan, place, networks, device, listen)
+        return _told(plan, place, summary, sight, networks, len(nets), battery, architecture)
 
-        def watch(node: Node, share: float) -> None:
-            if listen is not None:
-                listen(Event(what="running", node=node, share=share), total)
 
-        try:
-            runner = Inline(place.root, device, torch.get_num_threads(), watch)
-            summary = carry_out(plan, place, runner, listen=listen)
-        finally:
-            AT_HAND.reset(at_hand)
-        if not any(place.has("measure", item.key) for item in plan.measured):
-            raise PrunescopeError("nothing could be measured", got=next(iter(summary.failed.values()), "no reason"))
-        return _told(plan, place, summary, sight, nets, levels, battery, architecture)
+def _measured(
+    plan: Planned, store: Store, networks: Sequence[Network], device: str, listen: Listener | None
+) -> Summary:
+    """Perform the plan in this process, which alone has the networks.
+
+    Raises:
+        PrunescopeError: when not a single measure could be computed.
+    """
+    at_hand, total = AT_HAND.set({network.key: network.net for network in networks}), len(needed(plan, store))
+
+    def watch(node: Node, share: float) -> None:
+        if listen is not None:
+            listen(Event(what="running", node=node, share=share), total)
+
+    try:
+        runner = Inline(store.root, device, torch.get_num_threads(), watch)
+        summary = carry_out(plan, store, runner, listen=listen)
+    finally:
+        AT_HAND.reset(at_hand)
+    if not any(store.has("measure", item.key) for item in plan.measured):
+        raise PrunescopeError("nothing could be measured", got=next(iter(summary.failed.values()), "no reason"))
+    return summary
 
 
 def _told(
@@ -205,19 +217,18 @@ def _told(
     store: Store,
     summary: Summary,
     sight: Sight,
-    dense: Sequence[Network],
-    levels: Sequence[Level],
+    networks: Sequence[Network],
+    seeds: int,
     battery: Battery,
     model: Model | None,
 ) -> Audit:
-    """Gather what was found."""
+    """Gather what was found; the first ``seeds`` networks are the dense ones."""
     rows = rows_of(plan, store)
     found = gather_found(plan, store, battery.views[0], battery.promises)
     verdict = judge([row for row in rows if row["recipe"] != DENSE], battery.promises)
-    networks = [*dense, *(network for level in levels for network in level.networks)]
     notes = (*(note for network in networks for note in network.notes), *battery.left_out, *found.notes)
-    parameters = sum(parameter.numel() for parameter in dense[0].net.parameters())
-    name = type(dense[0].net).__name__ if model is None else told_spec(model.spec())
+    parameters = sum(parameter.numel() for parameter in networks[0].net.parameters())
+    name = type(networks[0].net).__name__ if model is None else told_spec(model.spec())
     material = replace(
         found,
         question="What did pruning do to this network?",
@@ -225,7 +236,7 @@ def _told(
         network=f"{name}, {parameters:,} parameters",
         data=sight.told,
         notes=notes,
-        seeds=tuple(range(len(dense))),
+        seeds=tuple(range(seeds)),
         study_file=_record(sight, networks, battery),
     )
     return Audit(table=audit_table(rows), verdict=verdict, notes=notes, summary=summary, material=material)

@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from prunescope.study.runners import Event
 
 # What a node of a kind that none has ended of weighs, against the average one.
-UNSEEN = {"measure": 0.05}
+UNSEEN = {"measure": 0.05, "latency": 0.05}
 
 
 class Remaining:
