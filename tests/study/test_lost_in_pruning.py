@@ -68,9 +68,12 @@ def test_the_page_tells_it(ran, tmp_path):
     assert "prune_potential" in page
 
 
+@pytest.mark.parametrize("mode", ["nominal", "robust"])
 @pytest.mark.parametrize("size", ["tiny", "small", "paper"])
-def test_all_four_methods_go_on_from_level_to_level_with_the_whole_schedule(size):
-    study = load_study("lost-in-pruning", size=size)
+def test_all_four_methods_go_on_from_level_to_level_with_the_whole_schedule(size, mode):
+    study = load_study("lost-in-pruning", size=size, settings={"mode": mode})
+    augmented = [augment.member_name for augment in study.recipes["dense"].stages[0].augment]
+    assert ("corrupt" in augmented) == (mode == "robust")
     for name in ("wt", "sipp", "ft", "pfp"):
         recipe = study.recipes[name]
         assert recipe.cascade
