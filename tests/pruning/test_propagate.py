@@ -92,6 +92,13 @@ def test_constants_stay_where_no_bias_can_take_them():
     assert smaller["2.weight"].all(0).tolist() == [True, False, True, True, True]
 
 
+def test_what_was_pruned_before_leaves_no_bias():
+    net = build(MODELS.build("convnet"), (1, 8, 8), 10, seed=0)
+    nn.init.ones_(net.bn2.bias)  # dead channels are 1, and conv3 has no bias
+    mask = prune(net, "filter_norm", sparsity=0.5)
+    assert propagate(net, mask, images(20, 8), single=False)[1] == {}
+
+
 def test_a_layer_of_constants_keeps_one():
     net, x = lenet(), images(4)
     mask = without_rows(net, "fc1.weight", list(range(120)))

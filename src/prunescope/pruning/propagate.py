@@ -59,9 +59,9 @@ def _without_constants(net: nn.Module, mask: Mask, found: Channels, images: Tens
     gone = {name: flags & alive[name] & (stuck[name] == 0) for name, flags in still.items()}
     kept = Mask({name: _all_but(flags, alive[name]) for name, flags in gone.items()})
     weights, biases = masked_weights(net, mask), {}
-    for name, stays in found.of_columns(kept).items():
+    for name, goes in found.of_columns(Mask({n: flags & ~kept[n] for n, flags in alive.items()})).items():
         if name in inputs:
-            lost = torch.where(stays.to(inputs[name].device), 0.0, inputs[name])
+            lost = torch.where(goes.to(inputs[name].device), inputs[name], 0.0)
             if bool(lost.any()):
                 bias = bias_after(layer_of(net, name), weights[name], lost)
                 biases[f"{name.rpartition('.')[0]}.bias".lstrip(".")] = bias
