@@ -140,42 +140,59 @@ def draw(
     """
     import altair as alt
 
-    height, y, size = theme.height(HEIGHT), scale.axis(axis), theme.stretch
+    height, y = theme.height(HEIGHT), scale.axis(axis)
     data = [_datum(curve, x, row, theme) for curve in curves for x, row in curve.points]
     base = alt.Chart().transform_filter("datum.choice == shown").encode(x=x, y=y)
-    color, opacity = alt.Color("color:N", scale=None), alt.Opacity("opacity:Q", scale=None)
+    band, whiskers = _spreads(base, theme)
+    lines = _lines(base, curves, theme), whiskers, _dots(base, curves, fields, theme)
+    parts = *under, *_bars(bars, x, y, theme), band, *lines, *_names(curves, x, y, scale, theme)
+    return layers.stack(parts, height).properties(data=layers.data(data))  # once, not in every layer
+
+
+def _spreads(base: alt.Chart, theme: Theme) -> tuple[alt.Chart, alt.Chart]:
+    """Return bands and whiskers from low to high."""
+    import altair as alt
+
+    ranged = base.transform_filter("isValid(datum.value)").transform_filter("isValid(datum.low)")
+    band = ranged.transform_filter("datum.spread == 'band'").mark_area(color=theme.ink, opacity=0.12, clip=True)
+    whisker = ranged.transform_filter("datum.spread == 'whiskers'").mark_rule(
+        strokeWidth=1.2 * theme.stretch, clip=True
+    )
+    ends = {"y": "low:Q", "y2": "high:Q"}
+    return band.encode(**ends, detail="curve:N"), whisker.encode(**ends, color=alt.Color("color:N", scale=None))
+
+
+def _lines(base: alt.Chart, curves: Sequence[Curve], theme: Theme) -> alt.Chart:
+    import altair as alt
+
     dashes = {_dash(curve.look): list(curve.look.dash) for curve in curves}
     dashed = alt.Scale(domain=list(dashes), range=list(dashes.values()))
-    dash = alt.StrokeDash("dash:N", scale=dashed, legend=None)
-    shown = base.transform_filter("isValid(datum.value)")
-    crowded = max(len(curve.points) for curve in curves) > CROWDED
-    dot = shown.transform_filter("datum.shape != 'stroke'").mark_point(
-        size=(20 if crowded else 62) * size**2, strokeWidth=1.4 * size, clip=True
+    return base.mark_line(strokeWidth=2 * theme.stretch, clip=True).encode(  # type: ignore[no-any-return]
+        color=alt.Color("color:N", scale=None),
+        detail="curve:N",
+        opacity=alt.Opacity("opacity:Q", scale=None),
+        strokeDash=alt.StrokeDash("dash:N", scale=dashed, legend=None),
     )
-    fill = {"condition": {"test": "datum.hollow", "value": 0}, "value": 1}
-    ranged = shown.transform_filter("isValid(datum.low)")
-    drawing = layers.stack(
-        [
-            *under,
-            *_bars(bars, x, y, theme),
-            ranged.transform_filter("datum.spread == 'band'")
-            .mark_area(color=theme.ink, opacity=0.12, clip=True)
-            .encode(y="low:Q", y2="high:Q", detail="curve:N"),
-            base.mark_line(strokeWidth=2 * size, clip=True).encode(
-                color=color, detail="curve:N", opacity=opacity, strokeDash=dash
-            ),
-            ranged.transform_filter("datum.spread == 'whiskers'")
-            .mark_rule(strokeWidth=1.2 * size, clip=True)
-            .encode(y="low:Q", y2="high:Q", color=color),
-            dot.encode(
-                color=color, fill=color, fillOpacity=fill, opacity=opacity, shape=alt.Shape("shape:N", scale=None),
-                tooltip=layers.tips(fields),
-            ),
-            *_names(curves, x, y, scale, theme),
-        ],
-        height,
-    )  # fmt: skip
-    return drawing.properties(data=layers.data(data))  # once, not in every layer
+
+
+def _dots(base: alt.Chart, curves: Sequence[Curve], fields: Sequence[tuple[str, str]], theme: Theme) -> alt.Chart:
+    import altair as alt
+
+    crowded, size = max(len(curve.points) for curve in curves) > CROWDED, theme.stretch
+    dot = (
+        base.transform_filter("isValid(datum.value)")
+        .transform_filter("datum.shape != 'stroke'")
+        .mark_point(size=(20 if crowded else 62) * size**2, strokeWidth=1.4 * size, clip=True)
+    )
+    color = alt.Color("color:N", scale=None)
+    return dot.encode(  # type: ignore[no-any-return]
+        color=color,
+        fill=color,
+        fillOpacity={"condition": {"test": "datum.hollow", "value": 0}, "value": 1},
+        opacity=alt.Opacity("opacity:Q", scale=None),
+        shape=alt.Shape("shape:N", scale=None),
+        tooltip=layers.tips(fields),
+    )
 
 
 def _datum(curve: Curve, x: str | float, row: Row | None, theme: Theme) -> dict[str, Any]:
