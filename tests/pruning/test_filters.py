@@ -9,7 +9,7 @@ from torch.nn.utils import prune as torch_prune
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.models import MODELS, build
-from prunescope.pruning import Mask, prune
+from prunescope.pruning import Budget, Mask, choose, prune
 from prunescope.pruning.channels import channels
 from prunescope.pruning.criteria import RandomFilter
 from prunescope.pruning.criterion import Evidence
@@ -87,6 +87,19 @@ def test_sizes_of_small_networks_are_met_as_far_as_filters_allow():
     assert mask.kept == 5 * 794  # a sixth would make 4764, more than .55 · 7940 = 4367
     with pytest.raises(PrunescopeError, match="at least 794 weights"):
         prune(net, "filter_norm", sparsity=0.95, count="weights")
+
+
+def test_groups_that_are_dead_already_stay_so():
+    net, criterion = model("resnet20", width=4), RandomFilter()
+    whole, inner = Mask.full(net), ("layer1.0.conv1.weight", "layer1.0.conv2.weight")
+    dead = Mask({**whole, **{name: torch.zeros_like(whole[name]) for name in inner}})
+    counts = criterion.counts(net, dead)
+    assert counts["layer1.0.conv1.weight"] == (0, 4)
+    halves = Budget(counts={name: alive // 2 for name, (alive, _) in counts.items()}, scope="layer")
+    for budget in (halves, Budget.of_remaining(counts, remove=0.5)):
+        mask = choose(criterion, net, dead, budget, Evidence())
+        assert mask.within(dead)
+        assert min(int(rows(mask, name).sum()) for name in mask if name not in inner) >= 2
 
 
 def test_pruning_goes_on_from_a_mask():

@@ -17,14 +17,14 @@ from prunescope.models import Auxiliary
 from prunescope.models.resnet import Subsample
 from prunescope.pruning.mask import prunable
 
-SIDES = (32, 28, 8, 16, 64, 224, *(side for side in range(1, 129) if side not in (32, 28, 8, 16, 64)))
+SIDES = tuple(dict.fromkeys((32, 28, 8, 16, 64, 224, *range(1, 129))))  # of images, the usual ones first
 PROBES = 4  # random images that outputs are compared on
 TOLERANCE = 1e-5  # of the largest output
 
 _TYPES = torch_pruning.ops.OPTYPE
 _LAYERS = (_TYPES.CONV, _TYPES.LINEAR)
 # What keeps channels apart and holds no weights of its own that mix them. "Elementwise" is whatever torch-pruning
-# does not know, so that shrinking compares outputs before it trusts it.
+# does not know, so that channels() compares outputs before it trusts it.
 _APART = {
     _TYPES.BN,
     _TYPES.PRELU,
@@ -36,7 +36,6 @@ _APART = {
     _TYPES.ELEMENTWISE,
     _TYPES.CUSTOMIZED,
 }
-
 
 Places = list[tuple[str, list[int], list[int]]]
 

@@ -74,9 +74,10 @@ class FilterCriterion(Criterion):
         found = self.channels(net, mask)
         alive = found.alive(mask)
         scores, claims = self.ranking(net, mask, found, evidence)
+        claims, none = {name: claim for name, claim in claims.items() if len(claim)}, dict.fromkeys(claims, 0)
 
         def kept(numbers: Mapping[str, int]) -> Mask:
-            return found.keep(mask, select_top(scores, alive, Budget(counts=numbers, scope="layer")))
+            return found.keep(mask, select_top(scores, alive, Budget(counts={**none, **numbers}, scope="layer")))
 
         if self.count == "filters":
             return kept(_filters(claims, budget))
@@ -106,7 +107,7 @@ def uniform(alive: Mask) -> dict[str, Tensor]:
 def _filters(claims: Mapping[str, Tensor], budget: Budget) -> dict[str, int]:
     """Return the survivors of each group."""
     numbers = _served(claims, budget.counts[WHOLE]) if budget.scope == "global" else dict(budget.counts)
-    empty = [name for name, number in numbers.items() if number < 1]
+    empty = [name for name in claims if numbers[name] < 1]
     if empty:
         raise PrunescopeError("this budget empties a layer", expected="at least 1 filter", got=0, where=empty[0])
     return numbers
