@@ -38,7 +38,7 @@ def ranked_chart(seen: Shifts) -> Chart:
             value=100 * row.number,
             low=100 * (row.number if row.low is None else row.low),
             high=100 * (row.number if row.high is None else row.high),
-            level=100 * (row.floor or 0.0),
+            level=None if row.floor is None else 100 * row.floor,
             color=seen.reading.styles[recipe].color,
             plain=row.item == seen.reading.view,
             text=row.shown()[0],

@@ -22,7 +22,7 @@ class Bar(NamedTuple):
     value: float
     low: float
     high: float
-    level: float
+    level: float | None
     color: str
     plain: bool
     text: str
@@ -45,7 +45,8 @@ def draw(bars: Sequence[Bar], title: str, theme: Theme) -> Drawing:
     parts = [
         base.mark_bar(height={"band": 0.68}).encode(y=y, x=x, color=color, opacity=thin, tooltip=layers.tips(FIELDS)),
         base.mark_rule(color=theme.ink, strokeWidth=1.3 * size).encode(y=y, x="low:Q", x2="high:Q"),
-        base.transform_aggregate(level="max(level)")
+        base.transform_filter("isValid(datum.level)")
+        .transform_aggregate(level="max(level)")
         .mark_rule(color=theme.ink, strokeDash=[5, 3], strokeWidth=1.4 * size)
         .encode(x="level:Q"),
     ]
