@@ -83,6 +83,8 @@ class AuditPlanner:
         measured: list[Measured] = []
         for recipe, reached in recipes.items():
             for measure in self.battery.measures:
+                if recipe == DENSE and measure.untrained:
+                    continue  # layers of a network against themselves are alike
                 if measure.card.scope == "populations":
                     for level in reached:
                         measured += self.graph.measure_level(measure, self.battery.views, references, level)
