@@ -88,6 +88,16 @@ def test_as_published_fine_tunes_contrastive_networks_with_cross_entropy():
     assert load_study("contrastive").recipes["supcon_oneshot"].stages[2].objective.member_name == "supcon"
 
 
+def test_the_same_study_twice_gives_the_same_numbers(tmp_path):
+    study = shortened("as_published")
+    tables = []
+    for store in ("one", "two"):
+        assert run(study, store=tmp_path / store, on="inline").complete
+        tables.append(results(study, store=tmp_path / store))
+    assert set(tables[0].measure) == MEASURED
+    assert tables[0].equals(tables[1])
+
+
 @pytest.mark.parametrize("mode", PRUNED)
 def test_the_paper_size_has_thirty_networks_of_each_kind_and_the_published_probes(mode):
     study = load_study("contrastive", size="paper", settings={"mode": mode})
