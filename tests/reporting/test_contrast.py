@@ -31,7 +31,7 @@ def material() -> Material:
     where = {"study": "s", "level": "0.9", "sparsity": 0.9, "view": "test", "seeds": 4}
     rows, arrays = [], {}
     for name, shown in whole.items():
-        for measure in (Pie(), QScore(), PredictionDepth(), Umap(method="pca")):
+        for measure in (Pie(), QScore(), PredictionDepth(), Umap(method="pca", examples=40)):
             found = measure(shown)
             rows += tidy(measure.member_name, found, recipe=name, **where)
             arrays[name, "0.9", "test", measure.member_name] = dict(found.arrays)

@@ -55,14 +55,12 @@ def _places(reading: Reading, measure: str) -> dict[Where, Arrays]:
     return dict(sorted(found.items(), key=lambda item: (reading.recipes.index(item[0][0]), item[0][2])))
 
 
-def _kinds(reading: Reading, count: int) -> list[str]:
-    """Return the class of each example, empty where the page has no images."""
+def _kinds(reading: Reading) -> dict[int, str]:
+    """Return the class of each example of which the page has an image."""
     gallery = reading.material.gallery
-    kinds = [""] * count
-    if gallery is not None:
-        for position, name in zip(gallery.positions, gallery.labels, strict=True):
-            kinds[int(position)] = gallery.classes[int(name)]
-    return kinds
+    if gallery is None:
+        return {}
+    return {int(i): gallery.classes[int(label)] for i, label in zip(gallery.positions, gallery.labels, strict=True)}
 
 
 def _drawn(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -74,13 +72,17 @@ def _drawn(flags: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 def _scatter(reading: Reading, measure: str, name: str, words: str) -> Chart | None:
     found = _places(reading, measure)
-    points = []
+    points, kinds = [], _kinds(reading)
     for place, arrays in found.items():
         dense, pruned, flags = (arrays[part] for part in (f"dense_{name}", f"pruned_{name}", "pie"))
-        kinds = _kinds(reading, len(flags))
         points += [
             Point(
-                key(*place[:2]), float(dense[i]), float(pruned[i]), "PIE" if flags[i] else "not PIE", kinds[i], int(i)
+                key(*place[:2]),
+                float(dense[i]),
+                float(pruned[i]),
+                "PIE" if flags[i] else "not PIE",
+                kinds.get(int(i), ""),
+                int(i),
             )
             for i in _drawn(flags)
         ]
@@ -131,16 +133,15 @@ def _deeper(place: Where, arrays: Arrays) -> str:
 def _map(reading: Reading, side: str) -> Chart | None:
     found = _places(reading, MAP)
     flagged = _places(reading, DEPTH) | _places(reading, QUALITY) | _places(reading, "pie")
-    points = []
+    points, kinds = [], _kinds(reading)
     for place, arrays in found.items():
         total = len(arrays["examples"])
         flags = flagged[place]["pie"][arrays["examples"]] if place in flagged else np.zeros(total, dtype=bool)
-        kinds = _kinds(reading, int(arrays["examples"].max()) + 1)
         for i in np.random.default_rng(0).permutation(total)[: 2 * MOST_OF_A_GROUP]:
             x, y = arrays[f"{side}_map"][i]
             example = int(arrays["examples"][i])
             group = "PIE" if flags[i] else "not PIE"
-            points.append(Point(key(*place[:2]), float(x), float(y), group, kinds[example], example))
+            points.append(Point(key(*place[:2]), float(x), float(y), group, kinds.get(example, ""), example))
     if not points:
         return None
     recipe, level, _ = telling(reading, list(found))
