@@ -8,7 +8,7 @@ from scipy import stats
 
 from prunescope.core import statistics
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.statistics import Interval, bootstrap_interval, two_way_interval
+from prunescope.core.statistics import Interval
 
 RNG = np.random.default_rng(7)
 
@@ -207,19 +207,3 @@ def test_benjamini_hochberg_is_the_step_up_rule(p_values):
         smallest = min(smallest, p_values[index] * len(p_values) / rank)
         expected[index] = smallest
     assert np.allclose(statistics.benjamini_hochberg(p_values), expected)
-
-
-@pytest.mark.parametrize(("networks", "examples"), [(1, 200), (5, 300), (30, 50)])
-def test_the_two_way_interval_is_that_of_the_bootstrap(networks, examples):
-    rng = np.random.default_rng(networks)
-    table = rng.normal(size=(networks, 1)) + rng.normal(size=examples) + rng.normal(size=(networks, examples))
-    closed, drawn = two_way_interval(table), bootstrap_interval(table, resamples=4000)
-    assert closed.high - closed.low == pytest.approx(drawn.high - drawn.low, rel=0.06)
-    assert sum(closed) / 2 == pytest.approx(table.mean())
-
-
-def test_the_two_way_interval_is_cut_and_refuses_what_is_not_finite():
-    low, high = two_way_interval([[0.0, 1.0], [0.0, 0.0]], low=0, high=0.3)
-    assert (low, high) == (0.0, 0.3)
-    with pytest.raises(PrunescopeError, match="finite"):
-        two_way_interval([[np.nan]])

@@ -3,7 +3,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.measures.groups import group_means, mean_share, separated, separation
+from prunescope.core.statistics import bootstrap_interval
+from prunescope.measures.groups import group_means, mean_share, separated, separation, two_way_interval
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -48,3 +49,19 @@ def test_a_share_of_alike_values_has_a_width():
     assert mean_share("s", np.ones((2, 10))).low < 1
     some = mean_share("s", [[1, 0, 0, 0], [0, 0, 0, 0]])
     assert (some.value, some.n, some.low) == (0.125, 4, 0.0)
+
+
+@pytest.mark.parametrize(("networks", "examples"), [(1, 200), (5, 300), (30, 50)])
+def test_the_two_way_interval_is_that_of_the_bootstrap(networks, examples):
+    rng = np.random.default_rng(networks)
+    table = rng.normal(size=(networks, 1)) + rng.normal(size=examples) + rng.normal(size=(networks, examples))
+    closed, drawn = two_way_interval(table), bootstrap_interval(table, resamples=4000)
+    assert closed.high - closed.low == pytest.approx(drawn.high - drawn.low, rel=0.06)
+    assert sum(closed) / 2 == pytest.approx(table.mean())
+
+
+def test_the_two_way_interval_is_cut_and_refuses_what_is_not_finite():
+    low, high = two_way_interval([[0.0, 1.0], [0.0, 0.0]], low=0, high=0.3)
+    assert (low, high) == (0.0, 0.3)
+    with pytest.raises(PrunescopeError, match="finite"):
+        two_way_interval([[np.nan]])

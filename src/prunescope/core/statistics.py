@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import combinations
 from math import comb
@@ -15,7 +14,6 @@ from scipy import stats
 from prunescope.core.errors import PrunescopeError
 
 Array = NDArray[np.float64]
-NORMAL = 1.959964  # of a 95 % interval
 
 
 class Interval(NamedTuple):
@@ -62,30 +60,6 @@ def bootstrap_interval(values: ArrayLike, *, level: float = 0.95, resamples: int
     """
     table = _finite_table(values)
     return percentile_interval(bootstrap_means(table, resamples=resamples, seed=seed), level)
-
-
-def two_way_interval(values: ArrayLike, *, low: float = -math.inf, high: float = math.inf) -> Interval:
-    r"""Return the normal 95 % interval of the mean of ``[networks, examples]``, cut to ``[low, high]``.
-
-    Its variance is that of the bootstrap over networks and examples (:func:`bootstrap_interval`), in closed form:
-    $V_r / J + V_c / N + V_e / (J N)$ with the variances of the means of networks, of the means of examples, and of what
-    is left. A thousand times quicker; for means of many examples that are not nearly constant.
-
-    Raises:
-        PrunescopeError: for an empty or non-finite input.
-
-    Source: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007), section 3.
-
-    Example:
-        >>> two_way_interval([[1.0, 0.0, 1.0, 0.0]], low=0)  # doctest: +ELLIPSIS
-        Interval(low=0.0100..., high=0.9899...)
-    """
-    table = _finite_table(values)
-    rows, columns, mean = table.mean(axis=1), table.mean(axis=0), float(table.mean())
-    rest = max(0.0, float(table.var() - rows.var() - columns.var()))
-    variance = rows.var() / len(rows) + columns.var() / len(columns) + rest / table.size
-    half = NORMAL * math.sqrt(variance)
-    return Interval(min(max(low, mean - half), mean), max(min(high, mean + half), mean))
 
 
 def bootstrap_means(table: Array, *, resamples: int = 1000, seed: int = 0) -> Array:

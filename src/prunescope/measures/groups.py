@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
 from prunescope.core.errors import PrunescopeError
-from prunescope.core.statistics import NORMAL, share_interval, two_way_interval
+from prunescope.core.statistics import Interval, share_interval
 from prunescope.measures.card import Value
 from prunescope.measures.subject import Populations, Subject
 from prunescope.measures.votes import Labels, modal_labels
@@ -19,6 +20,7 @@ Array = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
 PIE, NOT_PIE = "PIE", "not PIE"
+NORMAL = 1.959964  # of a 95 % interval
 
 
 class Separation(NamedTuple):
@@ -79,6 +81,34 @@ def _elected(votes: Labels, subjects: tuple[Subject, ...]) -> Labels:
         assert isinstance(summed, torch.Tensor)
         modal.label[tied] = modal_labels(votes[:, tied], summed.numpy()).label
     return modal.label
+
+
+def two_way_interval(values: ArrayLike, *, low: float = -math.inf, high: float = math.inf) -> Interval:
+    r"""Return the normal 95 % interval of the mean of ``[networks, examples]``, cut to ``[low, high]``.
+
+    Its variance is that of the bootstrap over networks and examples (``bootstrap_interval``), in closed form:
+    $V_r / J + V_c / N + V_e / (J N)$ with the variances of the means of networks, of the means of examples, and of what
+    is left. A thousand times quicker; for means of many examples that are not nearly constant.
+
+    Raises:
+        PrunescopeError: for an empty or non-finite input.
+
+    Source: Owen, The pigeonhole bootstrap, Annals of Applied Statistics 1 (2007), section 3.
+
+    Example:
+        >>> two_way_interval([[1.0, 0.0, 1.0, 0.0]], low=0)  # doctest: +ELLIPSIS
+        Interval(low=0.0100..., high=0.9899...)
+    """
+    table = np.atleast_2d(np.asarray(values, dtype=np.float64))
+    if not table.size or not np.isfinite(table).all():
+        raise PrunescopeError(
+            "an interval needs finite values", expected="[networks, examples]", where="two_way_interval"
+        )
+    rows, columns, mean = table.mean(axis=1), table.mean(axis=0), float(table.mean())
+    rest = max(0.0, float(table.var() - rows.var() - columns.var()))
+    variance = rows.var() / len(rows) + columns.var() / len(columns) + rest / table.size
+    half = NORMAL * math.sqrt(variance)
+    return Interval(min(max(low, mean - half), mean), max(min(high, mean + half), mean))
 
 
 def group_means(quantity: str, table: ArrayLike, flags: Flags) -> list[Value]:
