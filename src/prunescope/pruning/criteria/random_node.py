@@ -17,6 +17,8 @@ from prunescope.pruning.mask import Mask
 class RandomNode(NodeCriterion):
     """Keep a uniformly random set of each hidden layer's nodes, of exactly the budget's size.
 
+    A coin for every node, given how many stay, is the same draw.
+
     Cost: one random number a node. No data.
 
     Source: Acharyya et al., Statistical Mechanical Analysis of Neural Network Pruning, UAI 2021.
