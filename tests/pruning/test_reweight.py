@@ -83,6 +83,16 @@ def test_constant_and_repeated_inputs_do_no_harm():
     assert float((told - weight)[:, kept[0]].abs().max()) < 10
 
 
+def test_many_columns_that_are_the_same_do_not_hide_the_others():
+    """As on digits, whose borders are all one value: torch's gelsy stops at them."""
+    x, weight = some(400, 60, seed=1), some(1, 60)
+    x[:, 10:40] = -0.42
+    kept = torch.arange(60)[None] % 3 != 0
+    told, s = refit(weight, kept, x, x @ weight.T), kept[0].numpy()
+    delta = np.linalg.lstsq(x.numpy()[:, s], x.numpy()[:, ~s] @ weight[0].numpy()[~s], rcond=None)[0]
+    np.testing.assert_allclose(told[0].numpy()[s], weight[0].numpy()[s] + delta, atol=1e-9)
+
+
 @pytest.mark.parametrize("n", [3, 500])
 def test_compressed_rows_have_the_same_solutions(n):
     x, y, weight, kept = some(n, 6), some(n, 4, seed=1), some(4, 6, seed=2), some_kept(4, 6, seed=3)

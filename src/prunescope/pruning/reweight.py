@@ -57,11 +57,12 @@ def refit(weight: Tensor, kept: Tensor, inputs: Tensor, outputs: Tensor) -> Tens
     x, y = inputs.double().cpu(), outputs.double().cpu()
     fitted = weight.double().cpu().masked_fill(~kept.cpu(), 0.0)
     missing = y - x @ fitted.T
+    # by singular values: torch's gelsy loses rank where many columns are the same, as the borders of digits are
     patterns, group = torch.unique(kept.cpu(), dim=0, return_inverse=True)
     for index, pattern in enumerate(patterns):
         entries, rows = pattern.nonzero().flatten(), (group == index).nonzero().flatten()
         if 0 < len(entries) < len(pattern):
-            delta = torch.linalg.lstsq(x[:, entries], missing[:, rows], rcond=CUT, driver="gelsy").solution
+            delta = torch.linalg.lstsq(x[:, entries], missing[:, rows], rcond=CUT, driver="gelsd").solution
             fitted[rows[:, None], entries] += delta.T
     return fitted
 
