@@ -104,7 +104,7 @@ class Local:
         ours, theirs = Pipe()
         command = [sys.executable, "-P", "-m", "prunescope.study.runners.worker"]
         device = self.next_device()
-        place = [str(theirs.fileno()), str(self._root), device]
+        place = [str(theirs.fileno()), str(self._root), device, str(os.getpid())]
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
             [*command, *place],
             pass_fds=[theirs.fileno()],

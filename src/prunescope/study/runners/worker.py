@@ -17,11 +17,11 @@ from prunescope.study.work import perform
 WATCH_SECONDS = 1.0
 
 
-def main(descriptor: int, root: Path, device: str) -> None:
-    """Serve until the other end closes."""
+def main(descriptor: int, root: Path, device: str, parent: int) -> None:
+    """Serve until the other end closes, or the parent process is gone."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; Ctrl-C reaches the whole group
     torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(os.getppid(),), daemon=True).start()
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     pipe = Connection(descriptor)
     while True:
         try:
@@ -39,4 +39,4 @@ def _end_with(parent: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3])
+    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
