@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from importlib.util import find_spec
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -43,7 +44,9 @@ def embed(latents: ArrayLike, *, method: Method = "auto", neighbours: int = 15, 
         return _principal(h)
     if not installed():
         raise PrunescopeError("umap-learn is not installed", remedy="pip install prunescope[umap], or method pca")
-    import umap  # heavy, and an extra
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ImportWarning)  # of what it can do with TensorFlow
+        import umap  # heavy, and an extra
 
     found: Any = umap.UMAP(n_neighbors=neighbours, min_dist=0.1, random_state=seed, n_jobs=1).fit_transform(h)
     return np.asarray(found, dtype=np.float64)
