@@ -44,3 +44,9 @@ def test_rows_make_a_frame_and_survive_parquet(synthetic, tmp_path):
     frame = pd.DataFrame(rows, columns=list(COLUMNS))
     frame.to_parquet(tmp_path / "rows.parquet")
     pd.testing.assert_frame_equal(pd.read_parquet(tmp_path / "rows.parquet"), frame, check_dtype=False)
+
+
+def test_a_quantity_that_the_card_does_not_know_is_refused():
+    damaged = Measurement(values=(Value(quantity="multi0ly_adds", value=1.0, n=1),))
+    with pytest.raises(PrunescopeError, match="did you mean 'multiply_adds'"):
+        tidy("compression", damaged, **WHERE)

@@ -61,7 +61,10 @@ def tidy(measure_name: str, measurement: Measurement, **where: Any) -> list[dict
 
 
 def _numbers(name: str, value: Value) -> dict[str, Any]:
-    quantity = MEASURES.get(name).card.quantities[value.quantity]
+    quantities = MEASURES.get(name).card.quantities
+    if value.quantity not in quantities:
+        raise unknown_name(f"quantity of {name}", value.quantity, quantities)
+    quantity = quantities[value.quantity]
     return {**vars(value), "unit": quantity.unit, "better": quantity.better}
 
 

@@ -56,3 +56,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path):
 def test_every_source_explains_itself(name):
     source = SOURCES.get(name)
     assert source.__doc__ and "\n" in source.__doc__
+
+
+def test_a_text_too_long_to_be_a_path_is_an_unknown_name():
+    with pytest.raises(PrunescopeError, match="unknown data set"):
+        resolve_source("1" * 400)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from prunescope.core.errors import PrunescopeError, unknown_name
@@ -47,7 +48,8 @@ def resolve_source(reference: str) -> Source:
     if reference.replace("-", "_") in SOURCES.names():
         return SOURCES.build({reference: {}})
     path = Path(reference).expanduser()
-    exists = reference != "" and path.exists()
+    # Not Path.exists, which fails for a text that is too long to be a path.
+    exists = reference != "" and os.path.exists(path)  # noqa: PTH110
     if path.suffix == ".npz":
         return Arrays(path=reference)
     if exists and path.is_dir() and has_images(path) and not any(path.rglob("*.parquet")):
