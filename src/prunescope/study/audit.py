@@ -6,6 +6,7 @@ import json
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -203,8 +204,8 @@ def _measured(
             listen(Event(what="running", node=node, share=share), total)
 
     try:
-        runner = Inline(store.root, device, torch.get_num_threads(), watch)
-        summary = carry_out(plan, store, runner, listen=listen)
+        begin = partial(Inline, store.root, device, torch.get_num_threads(), watch)
+        summary = carry_out(plan, store, begin, listen=listen)
     finally:
         AT_HAND.reset(at_hand)
     if not any(store.has("measure", item.key) for item in plan.measured):

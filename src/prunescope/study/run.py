@@ -7,7 +7,9 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -131,28 +133,32 @@ def run(
     plan = plan_study(load_study(study, size=size))
     place = Store(store or default_store())
     jobs = 1 if on == "inline" else _workers(workers)
-    return carry_out(plan, place, make_runner(on, place, device, workers), jobs=jobs, listen=listen)
+    return carry_out(plan, place, runner_of(on, place, device, workers), jobs=jobs, listen=listen)
 
 
-def carry_out(plan: Planned, store: Store, runner: Runner, *, jobs: int = 1, listen: Listener | None = None) -> Summary:
-    """Perform what is missing of a plan, ``jobs`` pieces of work at once, and close the runner."""
+def carry_out(
+    plan: Planned, store: Store, begin: Callable[[], Runner], *, jobs: int = 1, listen: Listener | None = None
+) -> Summary:
+    """Perform what is missing of a plan, ``jobs`` pieces of work at once; a runner begins if anything is."""
     began = time.perf_counter()
     todo = needed(plan, store)
     store.open()
     counts: dict[str, int] = defaultdict(int)
     failed: dict[str, str] = {}
-    if listen is not None:
-        for node in todo:
-            listen(Event(what="planned", node=node), len(todo))
-    try:
-        for event in drive(todo, runner, jobs):
-            counts[event.what] += 1
-            if event.what == "failed":
-                failed[event.node.key] = event.hint
-            if listen is not None:
-                listen(event, len(todo))
-    finally:
-        runner.close()
+
+    def tell(event: Event) -> None:
+        counts[event.what] += 1
+        if event.what == "failed":
+            failed[event.node.key] = event.hint
+        if listen is not None:
+            listen(event, len(todo))
+
+    if todo:
+        with closing(begin()) as runner:
+            for node in todo:
+                tell(Event(what="planned", node=node))
+            for event in drive(todo, runner, jobs):
+                tell(event)
     return Summary(
         cached=len(plan.nodes) - len(todo),
         done=counts["done"],
@@ -162,15 +168,15 @@ def carry_out(plan: Planned, store: Store, runner: Runner, *, jobs: int = 1, lis
     )
 
 
-def make_runner(on: str, store: Store, device: str, workers: int | None) -> Runner:
-    """Return the runner of that name."""
+def runner_of(on: str, store: Store, device: str, workers: int | None) -> Callable[[], Runner]:
+    """Return what begins the runner of that name."""
     count = _workers(workers)
     if on == "inline":
-        return Inline(store.root, pick_device(device))
+        return partial(Inline, store.root, pick_device(device))
     if on == "local":
-        return Local(store.root, pick_device(device), count)
+        return partial(Local, store.root, pick_device(device), count)
     if on == "ray" or on.startswith("ray://"):
-        return Ray(store.root, device, on if "://" in on else "", workers)
+        return partial(Ray, store.root, device, on if "://" in on else "", workers)
     raise unknown_name("runner", on, RUNNERS)
 
 

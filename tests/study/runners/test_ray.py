@@ -1,7 +1,10 @@
 """Nodes on Ray: the same bits as in this process, whatever happens to workers and machines."""
 
+import contextlib
+import random
 import subprocess
 import sys
+import threading
 
 import psutil
 import pytest
@@ -48,6 +51,11 @@ def test_no_ray_at_an_address_is_bad_input(tmp_path):
     assert told.returncode == 2
     assert "no Ray answers" in told.stderr
     assert "Traceback" not in told.stderr
+
+
+def test_a_finished_study_answers_without_a_ray(finished, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert run(raw(), store=finished, on="ray").done == 0
 
 
 def test_without_the_extra_it_is_named(tmp_path, monkeypatch):
@@ -106,9 +114,42 @@ def test_two_machines_give_the_same_bits_though_a_worker_and_a_machine_die(clust
     assert examine(tmp_path / "store").damaged == ()
 
 
+@pytest.mark.soak
+def test_fifty_workers_and_machines_die_at_random_moments(cluster, finished, tmp_path, record_property):
+    """Studies one after another; each is run again, as a person would, until it is complete."""
+    faults, rng, over = {"worker": 0, "machine": 0}, random.Random(0), threading.Event()
+
+    def destroy():
+        while not over.wait(rng.uniform(0.2, 2)):
+            if rng.random() < 0.3:
+                cluster.remove_node(cluster.second, allow_graceful=False)
+                cluster.second = cluster.add_node(num_cpus=1)
+                faults["machine"] += 1
+            else:
+                faults["worker"] += kill_worker() is not None
+
+    destroyer = threading.Thread(target=destroy)
+    destroyer.start()
+    stores = []
+    while sum(faults.values()) < 50:
+        stores.append(tmp_path / f"store{len(stores)}")
+        while not run(raw(), store=stores[-1], on="ray").complete:
+            pass
+    over.set()
+    destroyer.join()
+    record_property("lost", f"{faults} in {len(stores)} studies")
+    assert min(faults.values()) > 5
+    for store in stores:
+        assert everything(store) == everything(finished)
+        assert examine(store).damaged == ()
+
+
 def kill_worker():
-    """Kill a process in which Ray performs nodes."""
-    titles = {process: " ".join(process.info["cmdline"] or []) for process in psutil.process_iter(["cmdline"])}
-    worker = next(process for process, title in titles.items() if title.startswith("ray::") and "Agent" not in title)
-    worker.kill()
-    return worker.pid
+    """Kill a process in which Ray performs nodes, if there is one, and return its number."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):  # it ended by itself
+            title = " ".join(process.cmdline())
+            if title.startswith("ray::") and "Agent" not in title:
+                process.kill()
+                return process.pid
+    return None
