@@ -1,6 +1,7 @@
 import argparse
 import os
 import pickle
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -99,3 +100,25 @@ def test_a_file_without_weights_is_refused_and_told(held, tmp_path):
     torch.save(held, tmp_path / "net.pt")
     with pytest.raises(PrunescopeError, match=r"no weights in this file; expected tensors by name, got"):
         read_checkpoint(tmp_path / "net.pt")
+
+
+def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("prunescope.core.expansion.MOST_BYTES", 1000)
+    torch.save({"weight": torch.zeros(100_000)}, tmp_path / "plain.pt")
+    assert len(read_checkpoint(tmp_path / "plain.pt").tensors) == 1
+    with (
+        zipfile.ZipFile(tmp_path / "plain.pt") as plain,
+        zipfile.ZipFile(tmp_path / "bomb.pt", "w", zipfile.ZIP_DEFLATED) as bomb,
+    ):
+        for member in plain.namelist():
+            bomb.writestr(member, plain.read(member))
+    with pytest.raises(PrunescopeError, match=r"bomb\.pt: unpacks to too much"):
+        read_checkpoint(tmp_path / "bomb.pt")
+
+
+@pytest.mark.parametrize("claimed", [None, 2**62])
+def test_a_safetensors_header_that_claims_more_than_the_file_holds_is_refused(claimed, tmp_path):
+    header = b'{"w":{"dtype":"F32","shape":[1099511627776],"data_offsets":[0,4398046511104]}}'
+    (tmp_path / "w.safetensors").write_bytes((claimed or len(header)).to_bytes(8, "little") + header)
+    with pytest.raises(PrunescopeError, match="not a readable safetensors file"):
+        read_checkpoint(tmp_path / "w.safetensors")

@@ -74,6 +74,19 @@ def test_settings_and_places_are_parsed():
         ({"seeds": []}, "seeds must be"),
         ({"seeds": [1, 1]}, "seeds must be"),
         ({"seeds": [-1]}, "greater than or equal to 0"),
+        ({"seeds": 2**60}, "too many networks"),
+        (
+            {"recipes": {"imp": {"repeat": 2**60, "stages": [{"prune": {"criterion": "magnitude", "remove": 0.1}}]}}},
+            "too many networks",
+        ),
+        (
+            {
+                "recipes": {
+                    "drawn": {"draws": 30_000, "stages": [{"prune": {"criterion": "magnitude", "sparsity": 0.1}}]}
+                }
+            },
+            "recipes.drawn.*60000",
+        ),
         ({"recipes": {}}, "recipes are missing"),
         ({"recipes": 3}, "recipes are missing"),
         ({"views": ["tset"]}, "views"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 import warnings
+import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.expansion import refuse_archive
 
 # The places where training programs keep the weights, the likeliest first.
 HOLDERS = ("state_dict", "model_state_dict", "model", "net", "network", "weights", "params")
@@ -52,6 +54,8 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
         raise PrunescopeError("there is no such file", got=str(path), where="checkpoint")
     if file.suffix == SAFETENSORS:
         return Checkpoint(tensors=_read_safetensors(file))
+    if zipfile.is_zipfile(file):  # torch.save compresses nothing, but its reader would unpack what is
+        refuse_archive(file)
     held, notes = _unpickled(file, trust)
     found = _weights_in(held)
     if found is None:

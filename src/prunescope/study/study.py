@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import yaml
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from prunescope.core.config import Config, load_yaml, validate
 from prunescope.core.errors import PrunescopeError, unknown_name
@@ -21,6 +21,7 @@ from prunescope.training.stages import Share
 
 SIZES = ("tiny", "small", "paper")
 MEMBERS = ("data", "model")
+MOST_NETWORKS = 50_000  # of a recipe; each is a few nodes, and a plan holds all of them
 PRESETS = files("prunescope.study") / "presets"
 
 
@@ -61,7 +62,10 @@ class Study(Config):
     @field_validator("seeds", mode="before")
     @classmethod
     def _count_of_seeds(cls, value: object) -> object:
-        return range(value) if isinstance(value, int) and not isinstance(value, bool) else value
+        if not isinstance(value, int) or isinstance(value, bool):
+            return value
+        _refuse_more(value)
+        return range(value)
 
     @field_validator("seeds")
     @classmethod
@@ -96,6 +100,12 @@ class Study(Config):
                 raise PrunescopeError("not dense", expected=expected, got=recipe.against, where=f"{name}.against")
         return value
 
+    @model_validator(mode="after")
+    def _not_too_many(self) -> Study:
+        for name, recipe in self.recipes.items():
+            _refuse_more(len(self.seeds) * recipe.draws * max(recipe.repeat, len(recipe.levels)), f"recipes.{name}")
+        return self
+
     def dense_of(self, recipe: str) -> str:
         """Return the recipe whose end is the dense reference of ``recipe``.
 
@@ -120,6 +130,11 @@ class Study(Config):
         while (parent := self.recipes[line[-1]].start) is not None:
             line.append(parent)
         return line
+
+
+def _refuse_more(networks: int, where: str = "") -> None:
+    if networks > MOST_NETWORKS:
+        raise PrunescopeError("too many networks", expected=f"≤ {MOST_NETWORKS}", got=networks, where=where)
 
 
 Reference = Study | str | Path | Mapping[str, Any]

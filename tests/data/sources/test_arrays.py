@@ -1,4 +1,6 @@
+import io
 import pickle
+import zipfile
 
 import numpy as np
 import pytest
@@ -122,3 +124,20 @@ def test_files_that_are_no_archive_are_refused(tmp_path):
             Arrays(path=str(path)).load()
     with pytest.raises(PrunescopeError, match=r"missing\.npz: cannot be read"):
         Arrays(path=str(tmp_path / "missing.npz")).identity()
+
+
+def test_an_archive_may_not_unpack_to_more_than_a_hundred_times_its_size(tmp_path, monkeypatch):
+    monkeypatch.setattr("prunescope.core.expansion.MOST_BYTES", 1000)
+    np.savez_compressed(tmp_path / "bomb.npz", x_test=np.zeros((4000, 8, 8), np.uint8), y_test=np.zeros(4000, int))
+    with pytest.raises(PrunescopeError, match=r"bomb\.npz: unpacks to too much; expected ≤"):
+        Arrays(path=str(tmp_path / "bomb.npz")).load()
+
+
+def test_a_header_that_claims_more_than_the_file_holds_is_refused(tmp_path):
+    stream = io.BytesIO()
+    np.lib.format.write_array_header_1_0(stream, {"descr": "|u1", "fortran_order": False, "shape": (2**50,)})
+    with zipfile.ZipFile(tmp_path / "false.npz", "w") as archive:
+        archive.writestr("x_test.npy", stream.getvalue())
+        archive.writestr("y_test.npy", stream.getvalue())
+    with pytest.raises(PrunescopeError, match=r"false\.npz: not a readable \.npz file"):
+        Arrays(path=str(tmp_path / "false.npz")).load()

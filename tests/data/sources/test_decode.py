@@ -95,3 +95,18 @@ def test_images_that_cannot_be_used_are_refused_with_their_row(encode):
     for told, data in cases.items():
         with pytest.raises(PrunescopeError, match=rf"^here: row 1: .*{told}"):
             decode_images([good, data], "here")
+
+
+def test_an_image_with_more_pixels_than_anyone_photographs_is_refused_before_it_is_decoded(encode):
+    whole = bytearray(encode(GREY))
+    whole[16:24] = struct.pack(">II", 12_000, 12_000)
+    whole[29:33] = struct.pack(">I", zlib.crc32(whole[12:29]))
+    with pytest.raises(PrunescopeError, match=r"here: row 0: the image is too large; expected ≤ 89478485 pixels"):
+        decode_images([bytes(whole)], "here")
+
+
+def test_small_files_may_not_unpack_to_a_large_tensor(encode, monkeypatch):
+    monkeypatch.setattr("prunescope.core.expansion.MOST_BYTES", 20_000)
+    white = encode(np.full((1000, 1000), 255, np.uint8))
+    with pytest.raises(PrunescopeError, match=r"here: row 0: unpacks to too much"):
+        decode_images([white] * 3, "here")

@@ -132,3 +132,10 @@ def test_columns_can_be_named():
 def test_columns_that_are_not_there_are_refused(features, options, told):
     with pytest.raises(PrunescopeError, match=told):
         columns(features, **options)
+
+
+def test_a_small_file_may_not_claim_billions_of_rows(tmp_path, monkeypatch):
+    monkeypatch.setattr("prunescope.core.expansion.MOST_BYTES", 1000)
+    pq.write_table(pa.table({"label": np.zeros(100_000, np.int64)}), tmp_path / "test.parquet")
+    with pytest.raises(PrunescopeError, match=r"test\.parquet: unpacks to too much"):
+        open_split([tmp_path / "test.parquet"]).read(["label"])

@@ -131,12 +131,14 @@ def test_fifty_workers_and_machines_die_at_random_moments(cluster, finished, tmp
     destroyer = threading.Thread(target=destroy)
     destroyer.start()
     stores = []
-    while sum(faults.values()) < 50:
-        stores.append(tmp_path / f"store{len(stores)}")
-        while not run(raw(), store=stores[-1], on="ray").complete:
-            pass
-    over.set()
-    destroyer.join()
+    try:
+        while sum(faults.values()) < 50:
+            stores.append(tmp_path / f"store{len(stores)}")
+            while not run(raw(), store=stores[-1], on="ray").complete:
+                pass
+    finally:
+        over.set()
+        destroyer.join()
     record_property("lost", f"{faults} in {len(stores)} studies")
     assert min(faults.values()) > 5
     for store in stores:

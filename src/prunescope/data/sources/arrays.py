@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.expansion import refuse_archive
 from prunescope.data.dataset import SOURCES, Dataset, Source
 from prunescope.data.sources.files import checksums, labelled, with_test
 
@@ -84,12 +85,15 @@ def _read(path: Path) -> dict[str, tuple[NDArray[Any], NDArray[Any]]]:
             archive = np.load(stream, allow_pickle=False)
             if not isinstance(archive, np.lib.npyio.NpzFile):
                 raise ValueError("a single array")
+            refuse_archive(path)
             pairs = [(split, pair) for split, spellings in _KEYS.items() for pair in spellings]
             found = {
                 split: (archive[images], archive[labels])
                 for split, (images, labels) in pairs
                 if images in archive and labels in archive
             }
+    except PrunescopeError:
+        raise
     except Exception as error:  # archives, compression and headers of foreign files fail in many ways
         told = f"{type(error).__name__}: {error}".splitlines()[0][:200]
         raise PrunescopeError("not a readable .npz file of plain arrays", got=told, where=str(path)) from None

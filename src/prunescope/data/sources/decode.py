@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Iterable
 
 import numpy as np
@@ -11,6 +12,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from prunescope.core.errors import PrunescopeError
+from prunescope.core.expansion import refuse_expansion
 from prunescope.data.resize import resized_image
 
 _RESIZE = "An audit takes --resize N"
@@ -29,11 +31,13 @@ def decode_images(encoded: Iterable[bytes | None], where: str, *, resize: int | 
         resize: side of the square that each image is scaled and cropped to.
 
     Raises:
-        PrunescopeError: with the row of an image that is missing, broken, of another size, or deeper than 8 bits.
+        PrunescopeError: with the row of an image that is missing, broken, too large, of another size, or deeper than
+            8 bits.
     """
     pixels = bytearray()
-    size, channels, count = (0, 0), 1, 0
+    size, channels, count, packed = (0, 0), 1, 0, 0
     for row, data in enumerate(encoded):
+        packed += len(data or b"")
         image = _opened(data, f"{where}: row {row}")
         image = image if resize is None else resized_image(image, resize)
         if row and image.size != size:
@@ -45,6 +49,7 @@ def decode_images(encoded: Iterable[bytes | None], where: str, *, resize: int | 
             pixels = bytearray(np.repeat(np.frombuffer(pixels, np.uint8), 3).tobytes())
             channels = 3
         size, count = image.size, row + 1
+        refuse_expansion(packed, len(pixels) + channels * size[0] * size[1], f"{where}: row {row}")
         pixels += (image if channels == 1 or image.mode == "RGB" else image.convert("RGB")).tobytes()
     if not count:
         return torch.empty(0, 1, 0, 0, dtype=torch.uint8)
@@ -60,7 +65,9 @@ def _opened(data: bytes | None, where: str) -> Image.Image:
             "the image is not in the file", expected="its bytes", got="none", where=where, remedy=remedy
         )
     try:
-        image: Image.Image = Image.open(io.BytesIO(data))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            image: Image.Image = Image.open(io.BytesIO(data))
         image.load()
         if "exif" in image.info:
             image = ImageOps.exif_transpose(image)
@@ -68,6 +75,9 @@ def _opened(data: bytes | None, where: str) -> Image.Image:
             image = image.convert("RGBA")  # the way round that minds no transparency
         if image.mode not in {"L", "RGB", *_DEEP}:
             image = image.convert("L" if image.mode in _GREY else "RGB")
+    except Image.DecompressionBombWarning:
+        expected = f"≤ {Image.MAX_IMAGE_PIXELS} pixels"
+        raise PrunescopeError("the image is too large", expected=expected, where=where) from None
     except Exception as error:  # a decoder of foreign bytes can raise anything
         told = f"{type(error).__name__}: {error}"[:200]
         raise PrunescopeError("not a readable image", got=told, where=where) from None

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from prunescope.core.errors import PrunescopeError, unknown_name
+from prunescope.core.expansion import refuse_expansion
 
 SPLIT_WORDS = {
     "train": "train",
@@ -82,9 +83,17 @@ def open_split(files: Sequence[Path]) -> Split:
             raise PrunescopeError("columns differ", expected=schemas[0].names, got=schema.names, where=str(file))
 
     def read(columns: list[str]) -> Any:
-        return pa.concat_tables([_told(lambda f: pq.ParquetFile(f).read(columns=columns), file) for file in files])
+        return pa.concat_tables([_told(lambda f: _bounded(pq.ParquetFile(f), f).read(columns), file) for file in files])
 
     return Split(features=datasets.Features.from_arrow_schema(schemas[0]), read=read, where=str(files[0]))
+
+
+def _bounded(opened: Any, file: Path) -> Any:
+    """Return a ``pyarrow.parquet.ParquetFile`` unless it unpacks to too much; a row is eight bytes at least."""
+    about = opened.metadata
+    unpacked = sum(about.row_group(i).total_byte_size for i in range(about.num_row_groups))
+    refuse_expansion(file.stat().st_size, max(unpacked, 8 * about.num_rows), str(file))
+    return opened
 
 
 def find_columns(split: Split, image: str | None, label: str | None) -> tuple[str, str]:

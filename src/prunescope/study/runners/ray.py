@@ -91,6 +91,13 @@ class Ray:
             remedy = "`ray status` on that machine tells whether one runs; without an address one starts here"
             raise PrunescopeError("no Ray answers", got=told, where=f"--on ray: {address}", remedy=remedy) from None
 
+    def _seen(self, answer: Any) -> bool:
+        """Return what a machine answered; one that was lost meanwhile will perform nothing."""
+        try:
+            return bool(self._ray.get(answer))
+        except self._ray.exceptions.RayError:
+            return True
+
     def _check_store(self) -> None:
         """Let every machine look for a file written here."""
         token = self._root / f".seen-{uuid.uuid4().hex[:8]}.tmp"
@@ -101,7 +108,7 @@ class Ray:
         places = [affinity(machine, soft=False) for machine in names]
         answers = [look.options(num_cpus=0, scheduling_strategy=place).remote(str(token)) for place in places]
         try:
-            seen = self._ray.get(answers)
+            seen = [self._seen(answer) for answer in answers]
         finally:
             token.unlink()
         blind = ", ".join(name for name, sees in zip(names.values(), seen, strict=True) if not sees)
