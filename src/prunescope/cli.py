@@ -76,6 +76,9 @@ def run(
     on: Annotated[str, typer.Option(help="local, inline, ray or ray://HOST:PORT")] = "local",
     settings: Settings = None,
     device: Device = "auto",
+    siblings: Annotated[
+        str, typer.Option(metavar="N|auto|off", help="networks that differ only by seed trained at once")
+    ] = "off",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="tell what would be run, run nothing")] = False,
 ) -> None:
     """Run what is missing of a study; what is in the store is not computed again."""
@@ -83,7 +86,7 @@ def run(
     if dry_run:
         typer.echo(forecast(chosen, store=store, workers=workers))
         return
-    summary = _run(chosen, store=store, workers=workers, on=on, device=device)
+    summary = _run(chosen, store=store, workers=workers, on=on, device=device, siblings=siblings)
     raise typer.Exit(0 if summary.complete else 1)
 
 
@@ -252,9 +255,19 @@ def _study(reference: str, size: str, settings: list[str] | None, data: list[str
     )
 
 
-def _run(study: Study, *, store: str | None, workers: int | None, device: str, on: str = "local") -> Summary:
+def _run(
+    study: Study,
+    *,
+    store: str | None,
+    workers: int | None,
+    device: str,
+    on: str = "local",
+    siblings: str = "off",
+) -> Summary:
     with _watched() as display:
-        summary = run_study(study, store=store, workers=workers, on=on, device=device, listen=display.show)
+        summary = run_study(
+            study, store=store, workers=workers, on=on, device=device, siblings=siblings, listen=display.show
+        )
     typer.echo(str(summary), err=True)
     return summary
 

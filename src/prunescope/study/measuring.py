@@ -72,11 +72,11 @@ class Graph:
         self._specs: dict[int, tuple[dict[str, Any], dict[str, Any], object]] = {}
         self._inferred: dict[tuple[Inference, View, str], str] = {}
 
-    def add(self, kind: str, member: Any, inputs: Inputs, siblings: str = "") -> str:
+    def add(self, kind: str, member: Any, inputs: Inputs, siblings: str = "", close: bool = False) -> str:
         """Add the node of a registered member (a stage) and return its key."""
         identity, complete = self.spec(member)
         node = make_node(kind, identity, complete, inputs, gpu=self._gpu)
-        return self.enter(replace(node, siblings=siblings))
+        return self.enter(replace(node, siblings=siblings, close=close))
 
     def enter(self, node: Node) -> str:
         """Add a node and return its key."""

@@ -28,6 +28,8 @@ class Node:
         gpu: share of a GPU that it wants where there are GPUs; never part of the key.
         limit: seconds it may take, None for any; never part of the key.
         siblings: shared by nodes that differ only in the network and can be performed at once; empty for others.
+        close: whether siblings performed at once are only close to what each would be alone, see ``Stage``.
+        measured: whether siblings are performed at once only where a trial shows that this is faster.
         members: the siblings that this node stands for, see :func:`gathered`; it leaves nothing of its own.
     """
 
@@ -40,6 +42,8 @@ class Node:
     gpu: float = 0.0
     limit: float | None = None
     siblings: str = ""
+    close: bool = False
+    measured: bool = False
     members: tuple[Node, ...] = field(default=(), repr=False)
 
     @property
@@ -76,12 +80,20 @@ def make_node(
     )
 
 
-def gathered(members: Sequence[Node]) -> Node:
-    """Return one piece of work for siblings, or the only one of them."""
+def gathered(members: Sequence[Node], *, measured: bool = False) -> Node:
+    """Return one piece of work for siblings, or the only one of them; ``measured``: if a trial shows that this pays."""
     if len(members) == 1:
         return members[0]
     key, first = fingerprint([member.key for member in members]), members[0]
     limit = None if first.limit is None else first.limit * len(members)
     return Node(
-        kind=first.kind, key=key, spec="", payload={}, inputs={}, gpu=first.gpu, limit=limit, members=tuple(members)
+        kind=first.kind,
+        key=key,
+        spec="",
+        payload={},
+        inputs={},
+        gpu=min(1.0, first.gpu * len(members)) if first.close else first.gpu,
+        limit=limit,
+        measured=measured,
+        members=tuple(members),
     )

@@ -89,7 +89,7 @@ class _Planner:
         for level in self.levels[line.recipe]:
             state = start if level.after is None else reached[level.after]
             for number, stage in enumerate(level.stages):
-                siblings = f"{line.recipe}/{level.label}/{number}" if stage.takes_siblings else ""
+                siblings = f"{line.recipe}/{level.label}/{number}"
                 state = self._stage_node(line, stage.at_draw(line.draw), state, siblings)
             reached.append(state)
             place = (line.recipe, level.label, level.sparsity, line.seed)
@@ -109,7 +109,8 @@ class _Planner:
             inputs["whole"] = str(self.graph.nodes[state].inputs["state"])  # what the pruning before it acted on
         if isinstance(stage, Prune) and stage.sampled is not None:
             inputs["sampled"] = self._sampled(stage.sampled, state)
-        return self.graph.add(stage.member_name, stage, inputs, siblings)
+        taken = stage.takes_siblings
+        return self.graph.add(stage.member_name, stage, inputs, "" if taken == "no" else siblings, taken == "close")
 
     def _early(self, line: Line, rewind: Rewind) -> str:
         """Return the state at ``rewind.at`` of the first training: that training, stopped there."""

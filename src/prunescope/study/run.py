@@ -22,7 +22,7 @@ from prunescope.study.display import spelled
 from prunescope.study.measuring import Planned
 from prunescope.study.node import Node
 from prunescope.study.plan import plan_study
-from prunescope.study.runners import Event, Inline, Local, Ray, Runner, drive
+from prunescope.study.runners import Event, Inline, Local, Ray, Runner, Siblings, drive
 from prunescope.study.store import Store
 from prunescope.study.study import Reference, load_study
 
@@ -113,6 +113,7 @@ def run(
     on: str = "local",
     workers: int | None = None,
     device: str = "auto",
+    siblings: int | str = "off",
     listen: Listener | None = None,
 ) -> Summary:
     """Run what is missing of a study and return how it ended; nothing is computed twice.
@@ -125,6 +126,8 @@ def run(
             ``RAY_ADDRESS`` names) or ``ray://HOST:PORT``.
         workers: processes; one for each core by default.
         device: ``auto``, ``cpu``, ``cuda``, ``cuda:i`` or ``mps``.
+        siblings: how networks are trained that differ only by seed: one by one (``off``), that many at once, or at once
+            where a trial of a few steps shows that this is faster (``auto``); at once the same up to rounding.
         listen: called with every event and the number of nodes to run.
 
     Raises:
@@ -132,12 +135,38 @@ def run(
     """
     plan = plan_study(load_study(study, size=size))
     place = Store(store or default_store())
-    jobs = 1 if on == "inline" else _workers(workers)
-    return carry_out(plan, place, runner_of(on, place, device, workers), jobs=jobs, listen=listen)
+    jobs, at_once = 1 if on == "inline" else _workers(workers), pick_siblings(siblings)
+    begin = runner_of(on, place, device, workers)
+    return carry_out(plan, place, begin, jobs=jobs, siblings=at_once, listen=listen)
+
+
+def pick_siblings(wanted: int | str) -> Siblings:
+    """Return how siblings are trained, from a number, also as text, ``auto`` or ``off``.
+
+    Raises:
+        PrunescopeError: for anything else.
+
+    Example:
+        >>> pick_siblings("16"), pick_siblings("auto")
+        (16, 'auto')
+    """
+    words: dict[int | str, Siblings] = {"auto": "auto", "off": "off"}
+    if wanted in words:
+        return words[wanted]
+    text = str(wanted)
+    if not text.isdecimal() or int(text) < 1:
+        raise PrunescopeError("unknown number of siblings", expected="≥ 1, auto or off", got=wanted, where="siblings")
+    return int(text)
 
 
 def carry_out(
-    plan: Planned, store: Store, begin: Callable[[], Runner], *, jobs: int = 1, listen: Listener | None = None
+    plan: Planned,
+    store: Store,
+    begin: Callable[[], Runner],
+    *,
+    jobs: int = 1,
+    siblings: Siblings = "off",
+    listen: Listener | None = None,
 ) -> Summary:
     """Perform what is missing of a plan, ``jobs`` pieces of work at once; a runner begins if anything is."""
     began = time.perf_counter()
@@ -157,7 +186,7 @@ def carry_out(
         with closing(begin()) as runner:
             for node in todo:
                 tell(Event(what="planned", node=node))
-            for event in drive(todo, runner, jobs):
+            for event in drive(todo, runner, jobs, siblings):
                 tell(event)
     return Summary(
         cached=len(plan.nodes) - len(todo),

@@ -106,14 +106,26 @@ class Store:
             raise _damaged("unreadable artefact", error, folder) from None
         return Artefact(tensors=tensors, content=content)
 
-    def write(self, kind: str, key: str, spec: str, artefact: Artefact, *, seconds: float, device: str) -> None:
-        """Write an artefact so that it appears whole or not at all; a present one is left as it is."""
+    def write(
+        self, kind: str, key: str, spec: str, artefact: Artefact, *, seconds: float, device: str, siblings: int = 1
+    ) -> None:
+        """Write an artefact so that it appears whole or not at all; a present one is left as it is.
+
+        Args:
+            kind: of artefact.
+            key: of the node.
+            spec: its complete specification.
+            artefact: what is written.
+            seconds: that it took.
+            device: where.
+            siblings: how many networks were made at once.
+        """
         self.open()
         target = self.folder(kind, key)
         partial = target.with_name(f".{key}.{uuid.uuid4().hex[:8]}.tmp")
         try:
             partial.mkdir(parents=True)
-            self._fill(partial, spec, artefact, seconds, device)
+            self._fill(partial, spec, artefact, {"seconds": round(seconds, 4), "device": device, "siblings": siblings})
             _rename(partial, target)
         except (OSError, SafetensorError) as error:
             raise unwritable(self.root, error) from error
@@ -167,7 +179,7 @@ class Store:
         """Return whether nothing but what a writer killed at its very beginning left is there."""
         return self.root.is_dir() and all(path.name.startswith(".store.json.") for path in self.root.iterdir())
 
-    def _fill(self, folder: Path, spec: str, artefact: Artefact, seconds: float, device: str) -> None:
+    def _fill(self, folder: Path, spec: str, artefact: Artefact, made: Mapping[str, Any]) -> None:
         if artefact.tensors:
             save_file({n: t.detach().cpu().contiguous() for n, t in artefact.tensors.items()}, folder / TENSORS)
         if artefact.content:
@@ -176,8 +188,7 @@ class Store:
         files = {p.name: {"bytes": p.stat().st_size, "sha256": sha256_of(p)} for p in sorted(folder.iterdir())}
         manifest = {
             "files": files,
-            "seconds": round(seconds, 4),
-            "device": device,
+            **made,
             "time": time.time(),
             "versions": {
                 "prunescope": prunescope.__version__,

@@ -74,10 +74,18 @@ def _make(node: Node, place: Place) -> None:
     todo = [member for member in node.each if not place.store.matches(member.artefact, member.key, member.spec)]
     if not todo:
         return
-    artefacts = _stages(todo, place) if node.members else [compute(node, place)]
+    artefacts = _stages(todo, place, node.measured) if node.members else [compute(node, place)]
     seconds = (time.perf_counter() - began) / len(todo)
     for member, artefact in zip(todo, artefacts, strict=True):
-        place.store.write(member.artefact, member.key, member.spec, artefact, seconds=seconds, device=str(place.device))
+        place.store.write(
+            member.artefact,
+            member.key,
+            member.spec,
+            artefact,
+            seconds=seconds,
+            device=str(place.device),
+            siblings=len(todo),
+        )
 
 
 @contextmanager
@@ -129,10 +137,12 @@ def _init(node: Node, place: Place) -> Artefact:
     return state_artefact(State.of(net, seed=seed), blueprint, [])
 
 
-def _stages(nodes: Sequence[Node], place: Place) -> list[Artefact]:
+def _stages(nodes: Sequence[Node], place: Place, measured: bool = False) -> list[Artefact]:
     """Run one stage on each network, all at once; a training that was cut off goes on from the state it kept."""
     states, contexts, ends = zip(*(_begun(node, place) for node in nodes), strict=True)
-    reached = STAGES.build(nodes[0].payload).together(states, contexts)
+    stage = STAGES.build(nodes[0].payload)
+    alone = len(nodes) == 1
+    reached = [stage(*states, *contexts)] if alone else stage.together(states, contexts, measured=measured)
     return [end(state) for end, state in zip(ends, reached, strict=True)]
 
 

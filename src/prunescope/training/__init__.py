@@ -4,6 +4,7 @@ from prunescope.training.feed import Feed
 from prunescope.training.lars import Lars
 from prunescope.training.loop import Beside, Callback, train
 from prunescope.training.objectives import OBJECTIVES
+from prunescope.training.population import train_together
 from prunescope.training.recipe import DENSE, Level, Recipe, parse_recipes
 from prunescope.training.running import Epoch
 from prunescope.training.stages import (
@@ -59,4 +60,5 @@ __all__ = [
     "parse_recipes",
     "regrowth",
     "train",
+    "train_together",
 ]

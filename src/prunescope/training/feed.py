@@ -39,6 +39,10 @@ class Feed:
         """Number of steps in an epoch; the last batch may be smaller."""
         return math.ceil(len(self.data) / self.batch)
 
+    def few(self) -> Tensor:
+        """Return two images as a network gets them, to try what it takes."""
+        return self.normalization(self.data.images[:2])
+
     def batches(self, seed: int, epoch: int, *, start: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Yield ``count`` batches of one epoch in its seeded order, from batch ``start`` on."""
         generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))

@@ -17,7 +17,7 @@ from prunescope.pruning.state import State
 from prunescope.training.feed import Feed
 from prunescope.training.objectives import Objective
 from prunescope.training.optimizers import Optimizer
-from prunescope.training.running import Epoch, Event, Run, lowered
+from prunescope.training.running import Epoch, Event, Run, finite, lowered
 
 Callback = Callable[[Epoch], None]
 Precision = Literal["float32", "bfloat16"]
@@ -78,7 +78,8 @@ def train(
     beside = beside or Beside()
     while run.state.step < until and not (beside.done and run.shown(beside.done)):
         epoch = run.state.step // feed.per_epoch
-        loss = run.epoch(epoch, until, lambda step: optimizer.lr * schedule(step), beside.events)
+        losses = run.epoch(epoch, until, lambda step: optimizer.lr * schedule(step), beside.events)
+        [loss] = finite(losses, epoch, [state.seed])
         measured = run.shown(beside.measure) if beside.measure else {}
         for callback in callbacks:
             callback(run.told(epoch, loss, measured))

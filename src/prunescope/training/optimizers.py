@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, model_validator
@@ -21,6 +21,9 @@ Fraction = Annotated[float, Field(ge=0, lt=1)]
 class Optimizer(Member, ABC):
     """Builds a torch optimiser over parameters; the schedule multiplies ``lr``."""
 
+    elementwise: ClassVar[bool] = False
+    """Whether the step of a weight depends on its own gradients alone."""
+
     lr: Positive
 
     @abstractmethod
@@ -34,6 +37,8 @@ OPTIMIZERS: Registry[Optimizer] = Registry("optimizers")
 @OPTIMIZERS.register("sgd")
 class Sgd(Optimizer):
     """Stochastic gradient descent with (Nesterov) momentum and coupled weight decay."""
+
+    elementwise: ClassVar[bool] = True
 
     lr: Positive = 0.1
     momentum: Fraction = 0.0
@@ -54,6 +59,8 @@ class Sgd(Optimizer):
 @OPTIMIZERS.register("adam")
 class Adam(Optimizer):
     """Adam (Kingma and Ba, 2015) with coupled weight decay."""
+
+    elementwise: ClassVar[bool] = True
 
     lr: Positive = 1e-3
     betas: tuple[Fraction, Fraction] = (0.9, 0.999)

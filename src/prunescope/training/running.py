@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TypeVar
@@ -48,14 +48,14 @@ class Run:
         self.net, self.state, self.feed, self.loss, self.clip = net, state, feed, loss, clip
         self.device = feed.data.images.device
         state.load_into(net).to(self.device).train()
-        self.layout = self.shown(lambda seen: _laid_out(seen, feed))
+        self.layout = self.shown(lambda seen: _laid_out(seen, feed.few()))
         self.parameters = _freeze(net, state.frozen)
         self.stepper = optimizer.build(self.parameters.values())
         _restore_slots(self.stepper, self.parameters, state.optimizer)
         self.masked, self.sparsity = self._masked(state.mask)
 
-    def epoch(self, epoch: int, until: int, lr: Schedule, events: Mapping[int, Event]) -> float:
-        """Take the steps of one epoch that are left, and return their mean loss."""
+    def epoch(self, epoch: int, until: int, lr: Schedule, events: Mapping[int, Event]) -> Tensor:
+        """Take the steps of one epoch that are left, and return their mean loss, or that of each sibling."""
         step, seed, losses = self.state.step, self.state.seed, []
         with self._own_randomness():
             torch.manual_seed(derived_seed(seed, "network", epoch))
@@ -67,17 +67,12 @@ class Run:
                 losses.append(self._step(batch))
                 step += 1
         self.state = replace(self.state, step=step)
-        loss = float(torch.stack(losses).mean())
-        if not math.isfinite(loss):
-            raise PrunescopeError(
-                "training diverged", got=f"loss {loss}", where=f"epoch {epoch}, seed {seed}", remedy="Lower the lr"
-            )
-        return loss
+        return torch.stack(losses).mean(0)
 
     def _step(self, batch: Batch) -> Tensor:
         self.stepper.zero_grad(set_to_none=True)
         loss = self.loss(self.net, batch._replace(images=batch.images.contiguous(memory_format=self.layout)))
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward(torch.ones_like(loss))  # type: ignore[no-untyped-call]
         with_gradient = [(p.grad, kept) for p, kept in self.masked if p.grad is not None]
         if with_gradient:
             torch._foreach_mul_([gradient for gradient, _ in with_gradient], [kept for _, kept in with_gradient])
@@ -139,12 +134,26 @@ class Run:
             yield
 
 
+def finite(losses: Tensor, epoch: int, seeds: Sequence[int]) -> list[float]:
+    """Return the loss of each network, a number.
+
+    Raises:
+        PrunescopeError: when one is none.
+    """
+    numbers = losses.view(-1).tolist()
+    for loss, seed in zip(numbers, seeds, strict=True):
+        if not math.isfinite(loss):
+            raise PrunescopeError(
+                "training diverged", got=f"loss {loss}", where=f"epoch {epoch}, seed {seed}", remedy="Lower the lr"
+            )
+    return numbers
+
+
 @torch.no_grad()
-def _laid_out(net: nn.Module, feed: Feed) -> torch.memory_format:
+def _laid_out(net: nn.Module, images: Tensor) -> torch.memory_format:
     """Put the network into channels-last, in which convolutions are faster, if it can take that (``view`` cannot)."""
-    if not any(parameter.ndim == 4 for parameter in net.parameters()):
+    if images.ndim != 4 or not any(parameter.ndim == 4 for parameter in net.parameters()):
         return torch.contiguous_format
-    images = feed.normalization(feed.data.images[:2])
     for layout in (torch.channels_last, torch.contiguous_format):
         net.to(memory_format=layout)  # type: ignore[call-overload]
         try:

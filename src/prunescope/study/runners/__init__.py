@@ -3,6 +3,6 @@
 from prunescope.study.runners.inline import Inline
 from prunescope.study.runners.local import Local
 from prunescope.study.runners.ray import Ray
-from prunescope.study.runners.runner import Event, Runner, drive
+from prunescope.study.runners.runner import Event, Runner, Siblings, drive
 
-__all__ = ["Event", "Inline", "Local", "Ray", "Runner", "drive"]
+__all__ = ["Event", "Inline", "Local", "Ray", "Runner", "Siblings", "drive"]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from graphlib import TopologicalSorter
 from typing import Literal, Protocol
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.node import Node, gathered
 from prunescope.study.work import Outcome
+
+Siblings = int | Literal["auto", "off"]
 
 
 class Runner(Protocol):
@@ -44,21 +46,23 @@ class Event:
     share: float = 0.0
 
 
-def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1) -> Iterator[Event]:
+def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1, siblings: Siblings = "off") -> Iterator[Event]:
     """Perform the nodes in dependency order; what depends on a failed node is blocked, the rest goes on.
 
-    Siblings wait for each other's inputs and are dealt to ``jobs`` pieces of work; a piece that fails is taken apart,
-    and each of its nodes performed alone, so that a failure is that of the node it belongs to.
+    Siblings wait for each other's inputs and are dealt to ``jobs`` pieces of work; a piece that fails, or is found to
+    be faster that way, is taken apart and each of its nodes performed alone: a failure is that of the node it is of.
 
     Args:
         nodes: those not in the store yet; inputs outside this set are taken to be there.
         runner: performs them.
         jobs: how many pieces of work run at the same time.
+        siblings: how networks are trained whose result at once is only close to that alone: one by one (``off``), that
+            many at once, or dealt to the jobs, each of which measures whether at once is faster (``auto``).
 
     Raises:
         PrunescopeError: when the store cannot be written.
     """
-    by_key = {node.key: node for node in nodes}
+    by_key = {node.key: replace(node, siblings="") if node.close and siblings == "off" else node for node in nodes}
     sorter = TopologicalSorter(_awaited(by_key))
     sorter.prepare()
     ready: deque[Node] = deque()
@@ -67,7 +71,7 @@ def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1) -> Iterator[Even
     while sorter.is_active():
         fresh = [by_key[key] for key in sorter.get_ready()]
         causes = {node.key: key for node in fresh for key in node.input_keys() if key in lost}
-        ready.extend(_dealt([node for node in fresh if node.key not in causes], jobs))
+        ready.extend(_dealt([node for node in fresh if node.key not in causes], jobs, siblings))
         for key, cause in causes.items():
             lost[key] = lost[cause]
             sorter.done(key)
@@ -102,11 +106,13 @@ def _awaited(by_key: Mapping[str, Node]) -> dict[str, set[str]]:
     return awaited
 
 
-def _dealt(nodes: Sequence[Node], jobs: int) -> Iterator[Node]:
-    """Yield pieces of work: siblings in at most ``jobs`` equal parts, others alone."""
+def _dealt(nodes: Sequence[Node], jobs: int, siblings: Siblings) -> Iterator[Node]:
+    """Yield pieces of work: siblings in at most ``jobs`` equal parts or in parts of the size asked for."""
     families: dict[str, list[Node]] = {}
     for node in nodes:
         families.setdefault(node.siblings or node.key, []).append(node)
     for family in families.values():
-        size = -(-len(family) // jobs)
-        yield from (gathered(family[first : first + size]) for first in range(0, len(family), size))
+        close = family[0].close
+        size = siblings if close and isinstance(siblings, int) else -(-len(family) // jobs)
+        parts = (family[first : first + size] for first in range(0, len(family), size))
+        yield from (gathered(part, measured=close and siblings == "auto") for part in parts)

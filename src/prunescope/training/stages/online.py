@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar
+from typing import Annotated
 
 import numpy as np
 import torch
@@ -21,7 +21,7 @@ from prunescope.pruning import State
 from prunescope.training.online import Students, learn_online, log_stops
 from prunescope.training.optimizers import Positive
 from prunescope.training.running import Epoch
-from prunescope.training.stages.stage import STAGES, Context, Stage
+from prunescope.training.stages.stage import STAGES, Context, Likeness, Stage
 
 FIRST, SECOND = "hidden.weight", "output.weight"
 
@@ -44,8 +44,6 @@ class Online(Stage):
     Source: Saad and Solla, Physical Review E 52 (1995); Goldt et al., NeurIPS 2019; Acharyya et al., UAI 2021.
     """
 
-    takes_siblings: ClassVar[bool] = True
-
     samples: Annotated[int, Field(ge=1)]
     lr: Positive = 0.5
     stops: Annotated[int, Field(ge=2)] = 30
@@ -54,7 +52,12 @@ class Online(Stage):
         """Return the student after its samples."""
         return self.together([state], [context])[0]
 
-    def together(self, states: Sequence[State], contexts: Sequence[Context]) -> list[State]:
+    @property
+    def takes_siblings(self) -> Likeness:
+        """Bit for bit."""
+        return "exact"
+
+    def together(self, states: Sequence[State], contexts: Sequence[Context], *, measured: bool = False) -> list[State]:
         """Return what each student alone would reach, bit for bit, with all of them learning at once.
 
         Raises:

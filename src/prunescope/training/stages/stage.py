@@ -5,16 +5,18 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, Any, Literal, Protocol
 
 from pydantic import Field
 from torch import Tensor, nn
 
+from prunescope.core.errors import PrunescopeError
 from prunescope.core.registry import Member, Registry
 from prunescope.data import Dataset, Normalization
 from prunescope.pruning import State
 from prunescope.training.loop import Callback
 
+Likeness = Literal["no", "close", "exact"]
 Share = Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -52,6 +54,10 @@ class Context:
     rule: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Apart(PrunescopeError):
+    """Siblings are better put through a stage one by one."""
+
+
 class Stage(Member, ABC):
     """State in, State out.
 
@@ -59,16 +65,30 @@ class Stage(Member, ABC):
     bit for bit as it is until it is unfrozen.
     """
 
-    takes_siblings: ClassVar[bool] = False
-    """Whether :meth:`together` is faster than one network after another."""
-
     @abstractmethod
     def __call__(self, state: State, context: Context) -> State:
         """Return the state after this stage."""
 
-    def together(self, states: Sequence[State], contexts: Sequence[Context]) -> list[State]:
-        """Return what each network would reach alone, bit for bit."""
+    def together(self, states: Sequence[State], contexts: Sequence[Context], *, measured: bool = False) -> list[State]:
+        """Return what each network would reach alone.
+
+        Args:
+            states: networks that differ only by seed.
+            contexts: of each.
+            measured: whether one after another is tried too, if it might be faster.
+
+        Raises:
+            Apart: when it is.
+        """
         return [self(state, context) for state, context in zip(states, contexts, strict=True)]
+
+    @property
+    def takes_siblings(self) -> Likeness:
+        """How near :meth:`together`, where it is of use, comes to what each network would reach alone.
+
+        ``exact`` is bit for bit, ``close`` up to the rounding of sums.
+        """
+        return "no"
 
     @property
     def needs_data(self) -> bool:

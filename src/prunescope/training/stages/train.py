@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import torch
 from pydantic import Field, model_validator
@@ -21,8 +21,12 @@ from prunescope.training.learning_rate import LEARNING_RATES, Constant, Learning
 from prunescope.training.loop import Beside, Precision, train
 from prunescope.training.objectives import OBJECTIVES, CrossEntropy, Objective
 from prunescope.training.optimizers import OPTIMIZERS, Optimizer, Positive, Sgd
+from prunescope.training.population import TRIAL, speed_up, train_together
 from prunescope.training.running import Event
-from prunescope.training.stages.stage import STAGES, Context, Stage
+from prunescope.training.stages.stage import STAGES, Apart, Context, Likeness, Stage
+
+GAIN = 1.1  # below it, other last bits are not worth it
+SHORT = 10 * TRIAL  # a training of fewer steps is not worth a trial
 
 
 @STAGES.register("train")
@@ -92,26 +96,65 @@ class Train(Stage):
         """Train and return the state reached."""
         return self.run(state, context, {})
 
+    @property
+    def takes_siblings(self) -> Likeness:
+        """Up to rounding, where nothing is asked of a single network on the way."""
+        watched = self.clip is not None or self.goal is not None or self.track
+        return "close" if self.optimizer.elementwise and not watched else "no"
+
+    def together(self, states: Sequence[State], contexts: Sequence[Context], *, measured: bool = False) -> list[State]:
+        """Train siblings at once, see :func:`prunescope.training.train_together`.
+
+        Raises:
+            Apart: when it was ``measured`` that this is not clearly faster, or the training is too short to tell.
+        """
+        feed, how = self.feed(contexts[0]), self._how(self.feed(contexts[0]))
+        starts = [s if c.resume is None else c.resume for s, c in zip(states, contexts, strict=True)]
+        [end] = {self._span(feed, state)[0] for state in states}
+        if measured:
+            gain = 0.0 if end - starts[0].step < SHORT else speed_up(contexts[0].build(), starts, feed, **how)
+            if gain < GAIN:
+                raise Apart("siblings are trained as fast one after another", expected=f"≥ {GAIN} ×", got=gain)
+        reached: dict[int, State] = {}
+        for step in {start.step for start in starts}:
+            group = [index for index, start in enumerate(starts) if start.step == step]
+            some, callbacks = [starts[i] for i in group], [contexts[i].callbacks for i in group]
+            after = train_together(contexts[0].build(), some, feed, until=end, callbacks=callbacks, **how)
+            reached.update(zip(group, after, strict=True))
+        return [self._left(reached[index], feed) for index in range(len(states))]
+
     def run(self, state: State, context: Context, events: Mapping[int, Event]) -> State:
         """Train with changes of the mask on the way."""
         feed = self.feed(context)
-        total = self.until.steps(feed.per_epoch)
-        end = total if self.stop is None else self.stop.steps(feed.per_epoch)
-        if not 0 <= state.step <= end <= total:
-            raise PrunescopeError("training cannot reach its end", expected=f"{state.step} ≤ {end} ≤ {total} steps")
+        end, _ = self._span(feed, state)
         reached = train(
             context.build(),
             state if context.resume is None else context.resume,
             feed,
-            objective=self.objective,
-            optimizer=self.optimizer,
-            schedule=self.lr.schedule(feed.per_epoch, total),
             until=end,
             callbacks=context.callbacks,
             beside=self._beside(state, context, events),
             clip=self.clip,
-            precision=self.precision,
+            **self._how(feed),
         )
+        return self._left(reached, feed)
+
+    def _how(self, feed: Feed) -> dict[str, Any]:
+        schedule = self.lr.schedule(feed.per_epoch, self.until.steps(feed.per_epoch))
+        plain = {"objective": self.objective, "optimizer": self.optimizer, "precision": self.precision}
+        return {**plain, "schedule": schedule}
+
+    def _span(self, feed: Feed, state: State) -> tuple[int, int]:
+        """Return where training ends and where its schedule does."""
+        total = self.until.steps(feed.per_epoch)
+        end = total if self.stop is None else self.stop.steps(feed.per_epoch)
+        if not 0 <= state.step <= end <= total:
+            raise PrunescopeError("training cannot reach its end", expected=f"{state.step} ≤ {end} ≤ {total} steps")
+        return end, total
+
+    def _left(self, reached: State, feed: Feed) -> State:
+        """Return what a training leaves: position and optimiser only where it was stopped before its end."""
+        end, total = self._span(feed, reached)
         return reached if self.stop is not None and end < total else replace(reached, step=0, optimizer={})
 
     def _beside(self, state: State, context: Context, events: Mapping[int, Event]) -> Beside:
