@@ -111,6 +111,15 @@ def test_a_truncated_artefact_is_refused_with_the_remedy(tmp_path, name):
     assert key in str(caught.value)
 
 
+def test_a_changed_letter_of_plain_data_is_refused(tmp_path):
+    store = Store(tmp_path / "store")
+    key = put(store)
+    path = store.folder("state", key) / CONTENT
+    path.write_bytes(path.read_bytes().replace(b"seed", b"sead"))
+    with pytest.raises(PrunescopeError, match=r"content\.json: checksum differs.*doctor --repair"):
+        store.read("state", key)
+
+
 def test_a_foreign_artefact_is_refused(tmp_path):
     store = Store(tmp_path / "store")
     folder = store.folder("state", "abcd")

@@ -55,7 +55,10 @@ def read_checkpoint(path: str | Path, *, trust: bool = False) -> Checkpoint:
     if file.suffix == SAFETENSORS:
         return Checkpoint(tensors=_read_safetensors(file))
     if zipfile.is_zipfile(file):  # torch.save compresses nothing, but its reader would unpack what is
-        refuse_archive(file)
+        try:
+            refuse_archive(file)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise error if isinstance(error, PrunescopeError) else _unreadable(file, error) from None
     held, notes = _unpickled(file, trust)
     found = _weights_in(held)
     if found is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import platform
 import shutil
@@ -86,7 +87,7 @@ class Store:
         return True
 
     def read(self, kind: str, key: str) -> Artefact:
-        """Load an artefact; tensors are mapped into memory, not copied.
+        """Load an artefact; tensors are mapped into memory, not copied, and only plain data checked byte by byte.
 
         Raises:
             PrunescopeError: when it is missing, truncated or foreign.
@@ -99,7 +100,7 @@ class Store:
                 if size != entry["bytes"]:
                     raise PrunescopeError("truncated artefact", expected=f"{entry['bytes']} bytes", got=size)
             tensors = load_file(folder / TENSORS) if TENSORS in manifest["files"] else {}
-            content = json.loads((folder / CONTENT).read_text("utf-8")) if CONTENT in manifest["files"] else {}
+            content = _content(folder, manifest["files"][CONTENT]) if CONTENT in manifest["files"] else {}
         except PrunescopeError as error:
             raise _damaged(error.problem, error.got, folder) from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError, SafetensorError) as error:
@@ -214,6 +215,13 @@ class Store:
                 where=str(self.root),
                 remedy="Upgrade prunescope or use another --store",
             )
+
+
+def _content(folder: Path, entry: Mapping[str, Any]) -> dict[str, Any]:
+    raw = (folder / CONTENT).read_bytes()
+    if hashlib.sha256(raw).hexdigest() != entry["sha256"]:
+        raise PrunescopeError(f"{CONTENT}: checksum differs")
+    return dict(json.loads(raw))
 
 
 def _rename(partial: Path, target: Path) -> None:
