@@ -81,6 +81,30 @@ def test_all_four_methods_go_on_from_level_to_level_with_the_whole_schedule(size
     assert len([view for view in study.views if view.kind == "corruption"]) >= 18
 
 
+@pytest.mark.parametrize(
+    ("network", "epochs", "retraining", "levels", "robust_levels"),
+    [
+        ("resnet56", 182, 182, 20, 16),
+        ("resnet110", 182, 182, 20, 16),
+        ("vgg16", 300, 150, 20, 16),
+        ("densenet22", 300, 300, 22, 13),
+        ("wrn16-8", 200, 200, 23, 16),
+    ],
+)
+def test_the_published_networks_are_modes_of_the_paper_size(network, epochs, retraining, levels, robust_levels):
+    for mode, count in ((network, levels), (f"{network}-robust", robust_levels)):
+        study = load_study("lost-in-pruning", size="paper", settings={"mode": mode})
+        assert study.model.member_name == network.replace("-", "_")
+        training = study.recipes["dense"].stages[0]
+        assert training.until.epochs == epochs
+        assert ("corrupt" in [augment.member_name for augment in training.augment]) == mode.endswith("robust")
+        for name in ("wt", "sipp", "ft", "pfp"):
+            assert len(study.recipes[name].levels) == count
+            again = study.recipes[name].stages[-1]
+            assert again == training.model_copy(update={"until": again.until})
+            assert again.until.epochs == retraining
+
+
 @pytest.mark.soak
 def test_the_tiny_study_in_full(tmp_path):
     store = tmp_path / "store"

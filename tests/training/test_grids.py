@@ -25,7 +25,10 @@ def test_the_published_levels_come_out(name, told):
     [
         ("resnet20-published", 23, 69, 0.15, 0.98),
         ("vgg16-published", 20, 60, 0.15, 0.98),
+        ("densenet22-published", 22, 66, 0.15, 0.9531),
+        ("wrn16-8-published", 23, 69, 0.15, 0.98),
         ("robust-published", 16, 16, 0.2, 0.97),
+        ("robust-densenet22-published", 13, 13, 0.2, 0.95),
         ("imagenet-published", 18, 18, 0.1, 0.9),
     ],
 )

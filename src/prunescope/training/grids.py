@@ -34,11 +34,16 @@ def ways(*kept: NDArray[np.float64], steps: int = 1) -> tuple[Way, ...]:
 
 
 # Liebenwein et al., Lost in Pruning, MLSys 2021: shares of the parameters kept, retrained after every third on CIFAR-10
-# (the VGG grid is that of ResNet-56 and ResNet-110 too), after every one elsewhere.
+# (the VGG grid is that of ResNet-56 and ResNet-110 too), after every one elsewhere and in robust training.
 GRIDS: Mapping[str, tuple[Way, ...]] = {
     "resnet20-published": ways(geometric(0.99, 0.855, 2), geometric(0.85, 0.15, 58), linear(0.132, 0.02, 9), steps=3),
     "vgg16-published": ways(geometric(0.99, 0.855, 2), geometric(0.85, 0.02, 58), steps=3),
+    "densenet22-published": ways(
+        geometric(0.99, 0.855, 2), geometric(0.85, 0.10, 58), linear(0.0918, 0.0469, 6), steps=3
+    ),
+    "wrn16-8-published": ways(geometric(0.99, 0.855, 2), geometric(0.85, 0.10, 58), linear(0.09182, 0.02, 9), steps=3),
     "robust-published": ways(geometric(0.8, 0.03, 16)),
+    "robust-densenet22-published": ways(geometric(0.8, 0.05, 13)),
     "imagenet-published": ways(geometric(0.9, 0.35, 12), linear(0.31, 0.1, 6)),
 }
 
