@@ -233,6 +233,8 @@ BAD = {
     "unknown size": (["run", "demo", "--size", "smal"], "small"),
     "unknown runner": (["run", "demo", "--on", "lokal"], "local"),
     "no workers": (["run", "demo", "--workers", "0"], "workers"),
+    "no siblings": (["run", "demo", "--siblings", "0"], "siblings"),
+    "unknown siblings": (["run", "demo", "--siblings", "all"], "auto or off"),
     "unknown device": (["run", "demo", "--device", "tpu"], "tpu"),
     "unknown option": (["run", "demo", "--sice", "tiny"], "--sice"),
     "data without a place": (["run", "demo", "--data", "digits"], "NAME=PATH"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import time
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -217,7 +218,9 @@ def _losses(wide: nn.Module, loss: Loss) -> Loss:
     def losses(net: nn.Module, batch: Batch) -> Tensor:
         tensors = dict(chain(one.named_parameters(), one.named_buffers()))
         try:
-            return vmap(loss_of)(tensors, *batch)
+            with warnings.catch_warnings():  # what torch says where it loops over networks; the trial measures it
+                warnings.filterwarnings("ignore", message="There is a performance drop")
+                return vmap(loss_of)(tensors, *batch)
         except torch.OutOfMemoryError:
             raise
         except RuntimeError as error:

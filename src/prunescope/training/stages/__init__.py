@@ -13,15 +13,17 @@ from prunescope.training.stages.reset_optimizer import ResetOptimizer
 from prunescope.training.stages.reweight import Reweight
 from prunescope.training.stages.rewind import Rewind
 from prunescope.training.stages.sampled import Sampled
-from prunescope.training.stages.stage import STAGES, Context, Share, Stage
+from prunescope.training.stages.stage import STAGES, Apart, Context, Likeness, Share, Stage
 from prunescope.training.stages.train import Train
 from prunescope.training.stages.unfreeze import Unfreeze
 
 __all__ = [
     "STAGES",
+    "Apart",
     "Context",
     "Freeze",
     "Gradual",
+    "Likeness",
     "NormalizeRows",
     "Online",
     "Propagate",
