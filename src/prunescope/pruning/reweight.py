@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 import torch
+from scipy.linalg import lstsq
 from torch import Tensor, nn
 
 from prunescope.core.errors import PrunescopeError
@@ -57,13 +58,13 @@ def refit(weight: Tensor, kept: Tensor, inputs: Tensor, outputs: Tensor) -> Tens
     x, y = inputs.double().cpu(), outputs.double().cpu()
     fitted = weight.double().cpu().masked_fill(~kept.cpu(), 0.0)
     missing = y - x @ fitted.T
-    # by singular values: torch's gelsy loses rank where many columns are the same, as the borders of digits are
     patterns, group = torch.unique(kept.cpu(), dim=0, return_inverse=True)
     for index, pattern in enumerate(patterns):
         entries, rows = pattern.nonzero().flatten(), (group == index).nonzero().flatten()
         if 0 < len(entries) < len(pattern):
-            delta = torch.linalg.lstsq(x[:, entries], missing[:, rows], rcond=CUT, driver="gelsd").solution
-            fitted[rows[:, None], entries] += delta.T
+            # SciPy's, for torch's gelsy loses rank where many columns are the same, as the borders of digits are
+            delta = lstsq(x[:, entries].numpy(), missing[:, rows].numpy(), cond=CUT, lapack_driver="gelsy")[0]
+            fitted[rows[:, None], entries] += torch.from_numpy(delta).T
     return fitted
 
 
