@@ -45,14 +45,18 @@ class Feed:
 
     def batches(self, seed: int, epoch: int, *, start: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Yield ``count`` batches of one epoch in its seeded order, from batch ``start`` on."""
-        generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
-        n = len(self.data)
-        order = torch.randperm(n, generator=generator) if self.shuffle else torch.arange(n)
-        order = order.to(self.data.images.device)
+        order, generator = self.order(seed, epoch)
         for number, indices in enumerate(torch.split(order, self.batch)[: None if count is None else start + count]):
             views = [self._augmented(self.data.images[indices], generator) for _ in range(self.views)]
             if number >= start:
                 yield Batch(self.normalization(torch.cat(views)), self.data.labels[indices].repeat(self.views))
+
+    def order(self, seed: int, epoch: int) -> tuple[Tensor, torch.Generator]:
+        """Return the images' order in an epoch and the generator which then augments them."""
+        generator = torch.Generator().manual_seed(derived_seed(seed, "order", epoch))
+        n = len(self.data)
+        order = torch.randperm(n, generator=generator) if self.shuffle else torch.arange(n)
+        return order.to(self.data.images.device), generator
 
     def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
         for augment in self.augment:

@@ -165,9 +165,15 @@ class _Feeds(Feed):
 
     def batches(self, seed: int, epoch: int, *, start: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Yield what each network gets alone, ``[networks, n, …]``."""
-        each = (Feed.batches(self, own, epoch, start=start, count=count) for own in self.seeds)
-        for batches in zip(*each, strict=True):
-            yield Batch(*(torch.stack(part) for part in zip(*batches, strict=True)))
+        if self.augment or self.views > 1:
+            each = (Feed.batches(self, own, epoch, start=start, count=count) for own in self.seeds)
+            for batches in zip(*each, strict=True):
+                yield Batch(*(torch.stack(part) for part in zip(*batches, strict=True)))
+            return
+        orders = torch.stack([self.order(own, epoch)[0] for own in self.seeds])
+        for indices in torch.split(orders, self.batch, dim=1)[start : None if count is None else start + count]:
+            images = self.normalization(self.data.images[indices.flatten()])
+            yield Batch(images.view(*indices.shape, *images.shape[1:]), self.data.labels[indices])
 
 
 class _One(nn.Module):

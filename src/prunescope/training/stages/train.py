@@ -25,7 +25,7 @@ from prunescope.training.population import TRIAL, speed_up, train_together
 from prunescope.training.running import Event
 from prunescope.training.stages.stage import STAGES, Apart, Context, Likeness, Stage
 
-GAIN = 1.1  # below it, other last bits are not worth it
+GAIN = 1.2  # below it, other last bits are not worth it
 SHORT = 10 * TRIAL  # a training of fewer steps is not worth a trial
 
 
