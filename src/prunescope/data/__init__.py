@@ -2,7 +2,7 @@
 
 from prunescope.data.augment import AUGMENTATIONS, Augmentation, Crop, Flip
 from prunescope.data.corruption import Corrupt
-from prunescope.data.dataset import SOURCES, Dataset, Source
+from prunescope.data.dataset import SOURCES, Dataset, Outline, Source
 from prunescope.data.given import given_data
 from prunescope.data.normalize import Normalization
 from prunescope.data.recolor import ColorJitter, Grayscale
@@ -33,6 +33,7 @@ __all__ = [
     "Hub",
     "Mnist",
     "Normalization",
+    "Outline",
     "ResizedCrop",
     "Shift",
     "Source",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -100,6 +100,13 @@ class Dataset:
         return replace(self, labels=places.to(self.labels.device)[self.labels], classes=tuple(names))
 
 
+class Outline(NamedTuple):
+    """What is known of data before they are read: images by split ``(n, channels, height, width)``, and classes."""
+
+    images: Mapping[str, tuple[int, int, int, int]]
+    classes: int
+
+
 class Source(Member, ABC):
     """Where images come from. One file in ``sources/`` for each kind."""
 
@@ -129,6 +136,10 @@ class Source(Member, ABC):
     @abstractmethod
     def identity(self) -> Mapping[str, Any]:
         """Return plain data that names the content: options, or checksums of files; never a path."""
+
+    def outline(self) -> Outline | None:
+        """Return the numbers of images and classes where they are known before anything is read."""
+        return None
 
     def rule(self) -> Mapping[str, Any]:
         """Return plain data that tell how the labels came about, where that is known; they go with every network."""

@@ -20,6 +20,7 @@ from prunescope.measures.table import COLUMNS, tidy
 from prunescope.study.artefacts import read_measurement
 from prunescope.study.display import spelled
 from prunescope.study.measuring import Planned
+from prunescope.study.memory import BASE, Memory, resident
 from prunescope.study.node import Node
 from prunescope.study.plan import plan_study
 from prunescope.study.runners import Event, Inline, Local, Ray, Runner, Siblings, drive
@@ -136,7 +137,7 @@ def run(
     plan = plan_study(load_study(study, size=size))
     place = Store(store or default_store())
     jobs, at_once = 1 if on == "inline" else _workers(workers), pick_siblings(siblings)
-    begin = runner_of(on, place, device, workers)
+    begin = runner_of(on, place, device, workers, Memory(plan, place))
     return carry_out(plan, place, begin, jobs=jobs, siblings=at_once, listen=listen)
 
 
@@ -197,13 +198,13 @@ def carry_out(
     )
 
 
-def runner_of(on: str, store: Store, device: str, workers: int | None) -> Callable[[], Runner]:
+def runner_of(on: str, store: Store, device: str, workers: int | None, memory: Memory) -> Callable[[], Runner]:
     """Return what begins the runner of that name."""
     count = _workers(workers)
     if on == "inline":
         return partial(Inline, store.root, pick_device(device))
     if on == "local":
-        return partial(Local, store.root, pick_device(device), count)
+        return partial(Local, store.root, pick_device(device), count, memory)
     if on == "ray" or on.startswith("ray://"):
         return partial(Ray, store.root, device, on if "://" in on else "", workers)
     raise unknown_name("runner", on, RUNNERS)
@@ -222,8 +223,20 @@ def forecast(study: Reference, *, store: str | Path | None = None, workers: int 
     seconds = estimated(plan, place, todo)
     spent = "unknown until one of each kind has run" if seconds is None else spelled(seconds / _workers(workers))
     return "\n".join(
-        [*lines, f"{'all':<12} {len(todo):>6} to run  {len(plan.nodes) - len(todo):>6} cached", f"time: {spent}"]
+        [
+            *lines,
+            f"{'all':<12} {len(todo):>6} to run  {len(plan.nodes) - len(todo):>6} cached",
+            f"time: {spent}",
+            f"memory: {_taken(plan, place, todo)}",
+        ]
     )
+
+
+def _taken(plan: Planned, store: Store, todo: set[str]) -> str:
+    """Tell the memory of a worker for the node that takes most, and of this process, which has read the plan too."""
+    most = Memory(plan, store).most(todo) if todo else (BASE, "none")
+    worker = "unknown until the data are there" if most is None else f"about {most[0] / 1e9:.1f} GB ({most[1]})"
+    return f"a worker {worker}, the runner {resident() / 1e9:.1f} GB"
 
 
 def estimated(plan: Planned, store: Store, todo: set[str]) -> float | None:

@@ -4,7 +4,8 @@ import contextlib
 import random
 import subprocess
 import sys
-import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -117,28 +118,25 @@ def test_two_machines_give_the_same_bits_though_a_worker_and_a_machine_die(clust
 @pytest.mark.soak
 def test_fifty_workers_and_machines_die_at_random_moments(cluster, finished, tmp_path, record_property):
     """Studies one after another; each is run again, as a person would, until it is complete."""
-    faults, rng, over = {"worker": 0, "machine": 0}, random.Random(0), threading.Event()
+    faults, rng, stores = {"worker": 0, "machine": 0}, random.Random(0), []
 
-    def destroy():
-        while not over.wait(rng.uniform(0.2, 2)):
+    def studies():
+        while sum(faults.values()) < 50:
+            stores.append(tmp_path / f"store{len(stores)}")
+            while not run(raw(), store=stores[-1], on="ray").complete:
+                pass
+
+    with ThreadPoolExecutor() as pool:  # machines can only be added in the main thread
+        running = pool.submit(studies)
+        while not running.done():
+            time.sleep(rng.uniform(0.2, 2))
             if rng.random() < 0.3:
                 cluster.remove_node(cluster.second, allow_graceful=False)
                 cluster.second = cluster.add_node(num_cpus=1)
                 faults["machine"] += 1
             else:
                 faults["worker"] += kill_worker() is not None
-
-    destroyer = threading.Thread(target=destroy)
-    destroyer.start()
-    stores = []
-    try:
-        while sum(faults.values()) < 50:
-            stores.append(tmp_path / f"store{len(stores)}")
-            while not run(raw(), store=stores[-1], on="ray").complete:
-                pass
-    finally:
-        over.set()
-        destroyer.join()
+    running.result()
     record_property("lost", f"{faults} in {len(stores)} studies")
     assert min(faults.values()) > 5
     for store in stores:

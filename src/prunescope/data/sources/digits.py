@@ -9,9 +9,9 @@ import numpy as np
 import torch
 from pydantic import Field
 
-from prunescope.data.dataset import SOURCES, Dataset, Source
+from prunescope.data.dataset import SOURCES, Dataset, Outline, Source
 
-_TEST_SIZE = 600
+_SIZE, _TEST_SIZE = 1797, 600
 
 
 @SOURCES.register("digits")
@@ -39,6 +39,10 @@ class Digits(Source):
         whole = Dataset(images=images, labels=labels, classes=tuple("0123456789"))
         parts = train_test_split(np.arange(len(labels)), test_size=_TEST_SIZE, stratify=targets, random_state=self.seed)
         return {name: whole.take(torch.from_numpy(part)) for name, part in zip(("train", "test"), parts, strict=True)}
+
+    def outline(self) -> Outline:
+        """Return 1197 and 600 images of ten classes."""
+        return Outline({"train": (_SIZE - _TEST_SIZE, 1, 8, 8), "test": (_TEST_SIZE, 1, 8, 8)}, classes=10)
 
     def identity(self) -> Mapping[str, Any]:
         """Return the options."""

@@ -10,10 +10,10 @@ from pydantic import Field
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.hub import without_retry_messages
-from prunescope.data.dataset import SOURCES, SUBSET_SEED, Dataset, Source
+from prunescope.data.dataset import SOURCES, SUBSET_SEED, Dataset, Outline, Source
 from prunescope.data.sources.decode import decode_images
 from prunescope.data.sources.files import checksums, labelled, with_test
-from prunescope.data.sources.parquet import Split, find_columns, find_parquet, open_split
+from prunescope.data.sources.parquet import Split, count_rows, find_columns, find_parquet, first_row, open_split
 from prunescope.data.sources.saved import is_saved, open_saved, opened
 from prunescope.data.subset import stratified_subset
 
@@ -88,6 +88,21 @@ class Hub(Source):
             return {"parquet": {split: checksums(found) for split, found in files.items()}, **options}
         return {"hub": options}
 
+    def outline(self) -> Outline | None:
+        """Return what local parquet files tell before they are read: their rows, one image, the class names."""
+        root = self._local()
+        if root is None or is_saved(root):
+            return None
+        found, classes = with_test(find_parquet(root)), 0
+        images = {}
+        for name, files in found.items():
+            split = open_split(files)
+            image, label = find_columns(split, self.image, self.label)
+            classes = len(getattr(split.features[label], "names", None) or ())
+            first = decode_images(_encoded(first_row(files[0], image)), f"{split.where}: {image}")
+            images[name] = (count_rows(files), *first.shape[1:])
+        return Outline(images, classes) if classes else None
+
     def _local(self) -> Path | None:
         """Return the path that ``name`` is, or None for a name on the hub."""
         path = Path(self.name).expanduser()
@@ -117,6 +132,7 @@ class NamedHub(Source):
     """A well-known data set of the hub; ``path`` is a local folder of its parquet files, for work offline."""
 
     hub_name: ClassVar[str]
+    known: ClassVar[Outline]
 
     path: str | None = None
 
@@ -132,6 +148,10 @@ class NamedHub(Source):
         """Return what :class:`Hub` returns."""
         return self._hub().identity()
 
+    def outline(self) -> Outline:
+        """Return what everybody knows of it."""
+        return self.known
+
     def _hub(self) -> Hub:
         return Hub(name=self.hub_name if self.path is None else self.path)
 
@@ -144,6 +164,7 @@ class Mnist(NamedHub):
     """
 
     hub_name: ClassVar[str] = "ylecun/mnist"
+    known: ClassVar[Outline] = Outline({"train": (60_000, 1, 28, 28), "test": (10_000, 1, 28, 28)}, classes=10)
 
 
 @SOURCES.register("cifar10")
@@ -154,6 +175,7 @@ class Cifar10(NamedHub):
     """
 
     hub_name: ClassVar[str] = "uoft-cs/cifar10"
+    known: ClassVar[Outline] = Outline({"train": (50_000, 3, 32, 32), "test": (10_000, 3, 32, 32)}, classes=10)
 
 
 def _part(table: Any, label: str, limit: int | None) -> Any:

@@ -88,6 +88,22 @@ def open_split(files: Sequence[Path]) -> Split:
     return Split(features=datasets.Features.from_arrow_schema(schemas[0]), read=read, where=str(files[0]))
 
 
+def count_rows(files: Sequence[Path]) -> int:
+    """Return the number of rows that the files say they have together."""
+    import pyarrow.parquet as pq
+
+    return sum(_told(pq.read_metadata, file).num_rows for file in files)
+
+
+def first_row(file: Path, column: str) -> Any:
+    """Return one row of a column, a ``pyarrow.ChunkedArray``."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    batch = next(_told(pq.ParquetFile, file).iter_batches(batch_size=1, columns=[column]))
+    return pa.chunked_array([batch.column(0)])
+
+
 def _bounded(opened: Any, file: Path) -> Any:
     """Return a ``pyarrow.parquet.ParquetFile`` unless it unpacks to too much; a row is eight bytes at least."""
     about = opened.metadata

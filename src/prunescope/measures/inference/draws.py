@@ -25,6 +25,10 @@ class Draws(Inference):
 
     count: Annotated[int, Field(ge=1)] = 10
 
+    def left(self, images: int, classes: int) -> int:
+        """Return those of the logits."""
+        return 4 * images * classes * self.count
+
     def __call__(self, seen: Seen) -> Mapping[str, Tensor]:
         """Return the logits of every draw."""
         return {"logits": torch.stack([outputs(seen, draw) for draw in range(self.count)])}

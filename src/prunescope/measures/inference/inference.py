@@ -66,6 +66,14 @@ class Inference(Member, ABC):
 
     splits: ClassVar[tuple[str, ...]] = ()
 
+    def left(self, images: int, classes: int) -> int:
+        """Return the bytes of what it leaves, 0 where nobody can tell beforehand."""
+        return 0
+
+    def held(self, images: tuple[int, ...], train: tuple[int, ...]) -> int:
+        """Return the bytes that it holds beside one batch and what it leaves, from the sizes of view and training."""
+        return 0
+
     @abstractmethod
     def __call__(self, seen: Seen) -> Mapping[str, Tensor]:
         """Return tensors by name, on the CPU; their order is kept."""

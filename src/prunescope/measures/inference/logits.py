@@ -15,6 +15,10 @@ from prunescope.measures.inference.inference import INFERENCES, Inference, Seen
 class Logits(Inference):
     """Outputs ``logits [n, classes]``, float32, and the true ``labels [n]``."""
 
+    def left(self, images: int, classes: int) -> int:
+        """Return those of the logits."""
+        return 4 * images * classes
+
     def __call__(self, seen: Seen) -> Mapping[str, Tensor]:
         """Return both."""
         return {"logits": outputs(seen), "labels": seen.labels.cpu()}

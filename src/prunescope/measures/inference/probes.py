@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
+from math import prod
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
@@ -43,6 +44,10 @@ class Probes(Inference):
 
     k: Annotated[int, Field(ge=1)] = 30
     layers: ProbeLayers = "blocks"
+
+    def held(self, images: tuple[int, ...], train: tuple[int, ...]) -> int:
+        """Return those of all pixels as numbers, of view and training images, and of the features in a portion."""
+        return 4 * (images[0] + train[0]) * prod(train[1:]) + MOST_BYTES
 
     def __call__(self, seen: Seen) -> Mapping[str, Tensor]:
         """Return the votes.

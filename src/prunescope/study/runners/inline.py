@@ -25,7 +25,7 @@ class Inline:
         self._root, self._device, self._threads, self._watch = root, device, threads, watch
         self._ended: list[Outcome] = []
 
-    def free(self) -> bool:
+    def free(self, node: Node) -> bool:
         """Return True while no outcome waits."""
         return not self._ended
 

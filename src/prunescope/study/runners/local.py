@@ -13,6 +13,7 @@ from pathlib import Path
 
 import torch
 
+from prunescope.study.memory import BASE, Memory, available, resident
 from prunescope.study.node import Node
 from prunescope.study.store import Store
 from prunescope.study.work import Outcome
@@ -34,25 +35,42 @@ class _Worker:
 class Local:
     """Worker processes, each with one node at a time; when one dies (killed, out of memory) its node is tried again.
 
-    With several GPUs the workers are spread over them, and nodes wait until the shares they declare fit.
+    With several GPUs the workers are spread over them, and nodes wait until the shares they declare fit. A node also
+    waits while something runs and the machine has no memory for what ``memory`` says that it takes.
 
     Small networks run fastest with one thread each, and so results do not depend on the number of workers. The
     workers are commands of their own: the caller's main module is not imported in them, so that a script or a
     notebook needs no guard.
     """
 
-    def __init__(self, root: Path, device: str, workers: int) -> None:
-        self._root, self._limit = root, workers
+    def __init__(self, root: Path, device: str, workers: int, memory: Memory | None = None) -> None:
+        self._root, self._limit, self._memory = root, workers, memory
         self._gpus = torch.cuda.device_count() if device == "cuda" else 0
         self._devices = [f"cuda:{i}" for i in range(self._gpus)] or [device]
         self._workers: list[_Worker] = []
         self._deaths: Counter[str] = Counter()
 
-    def free(self) -> bool:
-        """Return whether a worker would otherwise wait, and no GPU is given away twice."""
+    def free(self, node: Node) -> bool:
+        """Return whether a worker would otherwise wait, no GPU is given away twice, and memory holds the node."""
         busy = [worker.node for worker in self._workers if worker.node is not None]
         shared = sum(node.gpu for node in busy)
-        return len(busy) < self._limit and not (self._gpus and shared >= self._gpus)
+        return len(busy) < self._limit and not (self._gpus and shared >= self._gpus) and (not busy or self._holds(node))
+
+    def _holds(self, node: Node) -> bool:
+        """Return whether there is memory for the node beside what the running ones will still take."""
+        own, left = self._takes(node), available()
+        if own is None or left is None:
+            return True
+        if self._gpus and node.gpu and own > torch.cuda.mem_get_info(self.next_device())[0]:
+            return False
+        idle = next((worker for worker in self._workers if worker.node is None), None)
+        growing = [(self._takes(w.node) or 0, w.process.pid) for w in self._workers if w.node is not None]
+        growing += [(own, idle.process.pid)] if idle else []
+        new = 0 if idle else BASE + own
+        return new + sum(max(0, BASE + size - resident(process)) for size, process in growing) <= left
+
+    def _takes(self, node: Node) -> int | None:
+        return None if self._memory is None else self._memory.of(node)
 
     def next_device(self) -> str:
         """Return the device with the fewest workers."""

@@ -47,7 +47,7 @@ class Ray:
         self._gpus = device != "cpu" and resources.get("GPU", 0) > 0
         self._task = self._ray.remote(_perform)
 
-    def free(self) -> bool:
+    def free(self, node: Node) -> bool:
         """Return whether a processor might otherwise wait."""
         return len(self._pending) < self._limit
 

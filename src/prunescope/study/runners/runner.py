@@ -18,8 +18,8 @@ Siblings = int | Literal["auto", "off"]
 class Runner(Protocol):
     """Something that performs nodes, one or many at a time."""
 
-    def free(self) -> bool:
-        """Return whether another node may be started."""
+    def free(self, node: Node) -> bool:
+        """Return whether this node may be started now; always if nothing runs."""
         ...
 
     def start(self, node: Node) -> None:
@@ -76,7 +76,7 @@ def drive(nodes: Iterable[Node], runner: Runner, jobs: int = 1, siblings: Siblin
             lost[key] = lost[cause]
             sorter.done(key)
             yield Event(what="blocked", node=by_key[key], hint=f"waits for {lost[cause][:12]}, which failed")
-        while ready and runner.free():
+        while ready and runner.free(ready[0]):
             piece = ready.popleft()
             running[piece.key] = piece
             runner.start(piece)

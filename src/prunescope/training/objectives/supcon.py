@@ -35,7 +35,8 @@ def supcon_loss(embeddings: Tensor, labels: Tensor, temperature: float, base_tem
         >>> round(supcon_loss(z, torch.tensor([0, 0, 1]), 1.0, 1.0).item(), 6)  # log(1 + 1/e)
         0.313262
     """
-    with torch.autocast(embeddings.device.type, enabled=False):
+    # The meta device, on which memory is told beforehand, has no autocast of its own.
+    with torch.autocast("cpu" if embeddings.is_meta else embeddings.device.type, enabled=False):
         x = embeddings.to(torch.promote_types(embeddings.dtype, torch.float32))
         squared = x.square().sum(1, keepdim=True)
         z = x / torch.where(squared > 0, squared, 1).sqrt()
