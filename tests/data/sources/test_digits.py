@@ -45,3 +45,9 @@ def test_identity_is_its_options():
 def test_seeds_that_scikit_learn_cannot_take_are_refused():
     with pytest.raises(PrunescopeError, match="digits: seed"):
         SOURCES.build({"digits": {"seed": -1}})
+
+
+def test_its_outline_is_that_of_what_it_loads():
+    outline, loaded = Digits().outline(), Digits().load()
+    assert outline.images == {name: tuple(split.images.shape) for name, split in loaded.items()}
+    assert outline.classes == len(loaded["train"].classes)

@@ -204,3 +204,10 @@ def test_splits_of_different_sizes_are_refused(tmp_path, encode, write_parquet):
     write_parquet(tmp_path / "test.parquet", [encode(COLOUR[0][:4])], [0])
     with pytest.raises(PrunescopeError, match="differ in image size"):
         Hub(name=str(tmp_path)).load()
+
+
+def test_the_outline_of_local_files_is_that_of_what_they_hold(folder):
+    source = Hub(name=str(folder))
+    images = {name: tuple(split.images.shape) for name, split in source.load().items()}
+    assert source.outline() == (images, len(NAMES))
+    assert Hub(name="nobody/nothing").outline() is None

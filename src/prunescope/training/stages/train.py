@@ -17,6 +17,7 @@ from prunescope.data import AUGMENTATIONS, Augmentation, Dataset, stratified_sub
 from prunescope.pruning import State
 from prunescope.training.evaluation import evaluate, weight_counts
 from prunescope.training.feed import Feed
+from prunescope.training.footprint import step_bytes
 from prunescope.training.learning_rate import LEARNING_RATES, Constant, LearningRate, surely_longer
 from prunescope.training.loop import Beside, Precision, train
 from prunescope.training.objectives import OBJECTIVES, CrossEntropy, Objective
@@ -127,17 +128,36 @@ class Train(Stage):
         """Train with changes of the mask on the way."""
         feed = self.feed(context)
         end, _ = self._span(feed, state)
-        reached = train(
-            context.build(),
-            state if context.resume is None else context.resume,
-            feed,
-            until=end,
-            callbacks=context.callbacks,
-            beside=self._beside(state, context, events),
-            clip=self.clip,
-            **self._how(feed),
-        )
+        try:
+            reached = train(
+                context.build(),
+                state if context.resume is None else context.resume,
+                feed,
+                until=end,
+                callbacks=context.callbacks,
+                beside=self._beside(state, context, events),
+                clip=self.clip,
+                **self._how(feed),
+            )
+        except torch.OutOfMemoryError:
+            raise self._too_large(context.build(), feed) from None
         return self._left(reached, feed)
+
+    def _too_large(self, net: nn.Module, feed: Feed) -> PrunescopeError:
+        """Return the refusal of a batch; a smaller one is another training, which is not chosen here."""
+        try:
+            expected = (
+                f"about {step_bytes(net, torch.Size([self.batch, *feed.data.shape]), self.objective) / 1e9:.1f} GB"
+            )
+        except Exception:  # a foreign network can raise anything on the meta device
+            expected = None
+        return PrunescopeError(
+            "the device has no memory for a training step",
+            expected=expected,
+            got=f"batch {self.batch}",
+            where=str(feed.data.images.device),
+            remedy="A smaller batch is another training: choose one, such as --set …train.batch=32",
+        )
 
     def _how(self, feed: Feed) -> dict[str, Any]:
         schedule = self.lr.schedule(feed.per_epoch, self.until.steps(feed.per_epoch))
