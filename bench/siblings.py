@@ -18,7 +18,7 @@ TURNS = 3
 
 
 def rows() -> Iterator[tuple[str, float, float]]:
-    """Yield seconds for a population beside seconds for one network after another, with one thread each."""
+    """Yield processor seconds, of the one thread that there is, of a population both ways."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
@@ -45,12 +45,12 @@ def population(name: str, model: Model, count: int, epochs: int) -> tuple[str, f
     seconds: dict[str, list[float]] = {"ours": [], "peer": []}
     chosen = ""
     for _ in range(TURNS):
-        began = time.perf_counter()
+        began = time.process_time()
         chosen = automatic(stage, states, context)
-        between = time.perf_counter()
+        between = time.process_time()
         one_after_another(stage, states, context)
         seconds["ours"].append(between - began)
-        seconds["peer"].append(time.perf_counter() - between)
+        seconds["peer"].append(time.process_time() - between)
     middle = {way: statistics.median(times) for way, times in seconds.items()}
     return f"{name}: auto takes them {chosen} (peer: one by one)", middle["ours"], middle["peer"]
 

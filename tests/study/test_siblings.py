@@ -158,6 +158,12 @@ def test_trainings_are_siblings_unless_something_is_asked_of_each():
     assert len(close) == 10 and {node.kind for node in close} == {"train"} and all(node.siblings for node in close)
 
 
+def test_a_batched_training_wants_the_gpu_of_all_of_them():
+    close = [node for node in trained().nodes.values() if node.close][:5]
+    assert close[0].gpu == 0.25
+    assert [gathered(close[:count]).gpu for count in (1, 2, 5)] == [0.25, 0.5, 1.0]
+
+
 def test_they_are_trained_one_by_one_unless_asked(one_by_one, tmp_path, monkeypatch):
     sizes = spied(monkeypatch, Train)
     assert run(copy.deepcopy(TRAINED), store=tmp_path / "store", on="inline").complete
