@@ -151,7 +151,13 @@ class Memory:
 
     def _told(self) -> tuple[Outline, int] | None:
         """Return what the source knows of its data before they are read, and their bytes."""
-        outline = SOURCES.build(self._plan.nodes[self._plan.data].payload["source"]).outline()
+        payload = self._plan.nodes[self._plan.data].payload
+        outline = SOURCES.build(payload["source"]).outline()
         if outline is None:
             return None
+        train = outline.images.get("train")
+        if train is not None:
+            held = round(payload["validation"] * train[0])
+            parts = {"train": (train[0] - held, *train[1:]), "validation": (held, *train[1:])}
+            outline = outline._replace(images={**outline.images, **parts})
         return outline, sum(prod(shape) + 8 * shape[0] for shape in outline.images.values())
