@@ -17,11 +17,12 @@ from prunescope.study.study import load_study
 from tests.study.runners.test_local import NODE
 from tests.study.test_plan import TRAIN, raw
 
-MEASURED = """
-import json, resource, sys
+MEASURED = r"""
+import json, re, sys
 from prunescope.study.run import run
 assert run(json.loads(sys.argv[1]), store=sys.argv[2], on="inline").complete
-print(1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+# not ru_maxrss, which begins with what the parent held
+print(1024 * int(re.search(r"VmHWM:\s+(\d+)", open("/proc/self/status").read())[1]))
 """
 GB = 2**30
 LITTLE = {"seeds": 2, "recipes": {"dense": [TRAIN]}, "measures": ["accuracy"]}
