@@ -9,7 +9,7 @@ from typing import Any
 from prunescope.core.config import canonical_json, fingerprint
 
 # Raised when a kind computes something else than before: old artefacts are then no longer found.
-VERSIONS: Mapping[str, int] = {"reweight": 2}
+VERSIONS: Mapping[str, int] = {"reweight": 3}
 
 Inputs = Mapping[str, "str | tuple[str, ...]"]
 

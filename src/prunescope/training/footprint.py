@@ -17,9 +17,8 @@ from prunescope.training.objectives import Batch, Objective
 # Measured, see docs/results/scale.md.
 SCATTER = 1.25
 INPUTS = 3  # of a batch: augmented, joined or in another layout, normalised
-COPIES = (
-    8  # of the parameters: the state before, the network, two slots, the mask, and the state with slots that is kept
-)
+# Of the parameters: the state before, the network, two slots, the mask, and the state with slots that is kept.
+COPIES = 8
 
 
 def peak_bytes(act: Callable[[], object]) -> int:

@@ -109,7 +109,8 @@ class Train(Stage):
         Raises:
             Apart: when it was ``measured`` that this is not clearly faster, or the training is too short to tell.
         """
-        feed, how = self.feed(contexts[0]), self._how(self.feed(contexts[0]))
+        feed = self.feed(contexts[0])
+        how = self._how(feed)
         starts = [s if c.resume is None else c.resume for s, c in zip(states, contexts, strict=True)]
         [end] = {self._span(feed, state)[0] for state in states}
         if measured:
@@ -146,9 +147,8 @@ class Train(Stage):
     def _too_large(self, net: nn.Module, feed: Feed) -> PrunescopeError:
         """Return the refusal of a batch; a smaller one is another training, which is not chosen here."""
         try:
-            expected = (
-                f"about {step_bytes(net, torch.Size([self.batch, *feed.data.shape]), self.objective) / 1e9:.1f} GB"
-            )
+            estimate = step_bytes(net, torch.Size([self.batch, *feed.data.shape]), self.objective)
+            expected = f"about {estimate / 1e9:.1f} GB"
         except Exception:  # a foreign network can raise anything on the meta device
             expected = None
         return PrunescopeError(
