@@ -33,7 +33,8 @@ def refit(weight: Tensor, kept: Tensor, inputs: Tensor, outputs: Tensor) -> Tens
     $\delta = \arg\min \lVert y_h - X_S (w_{h,S} + \delta) \rVert^2$, the shortest δ where several are best; no
     intercept, and no use of what makes the condition number of $X_S$ larger than 1e6, which is rounding. With
     $y_h = X w_h$ this is the fusing of pruned edges,
-    $\delta = \arg\min \lVert X_S \delta - X_{\bar S} w_{h,\bar S} \rVert^2$, and for the layer after pruned nodes it equals the fusing of nodes, $U_S + \sum_j \alpha_j U_j$ with
+    $\delta = \arg\min \lVert X_S \delta - X_{\bar S} w_{h,\bar S} \rVert^2$, and for the layer after pruned nodes it
+    equals the fusing of nodes, $U_S + \sum_j \alpha_j U_j$ with
     $\alpha_j = \arg\min \lVert A_S \alpha - A_j \rVert^2$.
 
     Args:
