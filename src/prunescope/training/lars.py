@@ -2,38 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from prunescope.training.optimizers import OPTIMIZERS, Fraction, NonNegative, Optimizer, Positive
-
-
-class LayerwiseSGD(torch.optim.Optimizer):
-    """SGD with momentum whose rate is scaled for each tensor, as :class:`Lars` describes."""
-
-    def __init__(
-        self, parameters: Iterable[nn.Parameter], *, lr: float, momentum: float, weight_decay: float, trust: float
-    ) -> None:
-        defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay, "trust": trust}
-        super().__init__(parameters, defaults)
-
-    @torch.no_grad()
-    def step(self, closure: None = None) -> None:  # type: ignore[override]
-        """Take one step."""
-        for group in self.param_groups:
-            for parameter in group["params"]:
-                if parameter.grad is None:
-                    continue
-                rate = group["lr"] * local_rate(parameter, parameter.grad, group["trust"], group["weight_decay"])
-                change = parameter.grad.add(parameter, alpha=group["weight_decay"]).mul_(rate)
-                state = self.state[parameter]
-                if "momentum_buffer" in state:
-                    change = state["momentum_buffer"].mul_(group["momentum"]).add_(change)
-                elif group["momentum"]:
-                    state["momentum_buffer"] = change
-                parameter.sub_(change)
+from prunescope.training.optimizers import OPTIMIZERS, Fraction, NonNegative, Optimizer, Positive, Slots, kept
 
 
 def local_rate(weight: Tensor, gradient: Tensor, trust: float, weight_decay: float) -> Tensor:
@@ -74,6 +48,10 @@ class Lars(Optimizer):
     weight_decay: NonNegative = 0.0
     trust: Positive = 1e-3
 
-    def build(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-        """Return the optimiser with empty state."""
-        return LayerwiseSGD(parameters, **self.model_dump())
+    def step(self, weights: Sequence[Tensor], gradients: Sequence[Tensor], slots: Sequence[Slots], lr: float) -> None:
+        """Change weights tensor by tensor."""
+        speeds = kept(slots, "momentum_buffer", weights) if self.momentum else None
+        for index, (weight, gradient) in enumerate(zip(weights, gradients, strict=True)):
+            rate = lr * local_rate(weight, gradient, self.trust, self.weight_decay)
+            change = gradient.add(weight, alpha=self.weight_decay).mul_(rate)
+            weight.sub_(change if speeds is None else speeds[index].mul_(self.momentum).add_(change))

@@ -19,7 +19,7 @@ from prunescope.pruning import Mask
 from prunescope.pruning.state import State, snapshot
 from prunescope.training.feed import Feed
 from prunescope.training.objectives import Batch, Objective
-from prunescope.training.optimizers import Optimizer
+from prunescope.training.optimizers import Optimizer, Slots
 
 Event = Callable[[nn.Module, Mask], Mask]
 Loss = Callable[[nn.Module, Batch], Tensor]
@@ -46,12 +46,12 @@ class Run:
         self, net: nn.Module, state: State, feed: Feed, optimizer: Optimizer, loss: Loss, clip: float | None
     ) -> None:
         self.net, self.state, self.feed, self.loss, self.clip = net, state, feed, loss, clip
+        self.optimizer, self.lr = optimizer, optimizer.lr
         self.device = feed.data.images.device
         state.load_into(net).to(self.device).train()
         self.layout = self.shown(lambda seen: _laid_out(seen, feed.few()))
         self.parameters = _freeze(net, state.frozen)
-        self.stepper = optimizer.build(self.parameters.values())
-        _restore_slots(self.stepper, self.parameters, state.optimizer)
+        self.slots = _slots(self.parameters, state.optimizer)
         self.masked, self.sparsity = self._masked(state.mask)
 
     def epoch(self, epoch: int, until: int, lr: Schedule, events: Mapping[int, Event]) -> Tensor:
@@ -62,24 +62,33 @@ class Run:
             for batch in self.feed.batches(seed, epoch, start=step % self.feed.per_epoch, count=until - step):
                 if step in events:
                     self.thin(events[step])
-                for group in self.stepper.param_groups:
-                    group["lr"] = lr(step)
+                self.lr = lr(step)
                 losses.append(self._step(batch))
                 step += 1
         self.state = replace(self.state, step=step)
         return torch.stack(losses).mean(0)
 
     def _step(self, batch: Batch) -> Tensor:
-        self.stepper.zero_grad(set_to_none=True)
+        for parameter in self.parameters.values():
+            parameter.grad = None
         loss = self.loss(self.net, batch._replace(images=batch.images.contiguous(memory_format=self.layout)))
         loss.backward(torch.ones_like(loss))  # type: ignore[no-untyped-call]
-        with_gradient = [(p.grad, kept) for p, kept in self.masked if p.grad is not None]
+        pruned = [(self.parameters[name].grad, kept) for name, kept in self.masked.items()]
+        with_gradient = [(gradient, kept) for gradient, kept in pruned if gradient is not None]
         if with_gradient:
             torch._foreach_mul_([gradient for gradient, _ in with_gradient], [kept for _, kept in with_gradient])
         if self.clip is not None:
             nn.utils.clip_grad_norm_(self.parameters.values(), self.clip)
-        self.stepper.step()
+        self._change_weights()
         return loss.detach()
+
+    @torch.no_grad()
+    def _change_weights(self) -> None:
+        """Take the optimiser's step with every parameter that has a gradient."""
+        changed = [(p, p.grad, self.slots[name]) for name, p in self.parameters.items() if p.grad is not None]
+        if changed:
+            weights, gradients, slots = zip(*changed, strict=True)
+            self.optimizer.step(weights, gradients, slots, self.lr)
 
     def thin(self, event: Event) -> None:
         """Take the event's mask: what it prunes becomes zero and loses its optimiser slots."""
@@ -87,9 +96,9 @@ class Run:
         assert mask.within(self.state.mask), "an event revived pruned weights"
         self.state = replace(self.state, mask=Mask({name: kept.cpu() for name, kept in mask.items()}))
         self.masked, self.sparsity = self._masked(self.state.mask)
-        for parameter, kept in self.masked:
-            slots = [s for s in self.stepper.state.get(parameter, {}).values() if isinstance(s, Tensor)]
-            for tensor in (parameter.data, *(slot for slot in slots if slot.shape == kept.shape)):
+        for name, kept in self.masked.items():
+            slots = [slot for slot in self.slots[name].values() if slot.shape == kept.shape]
+            for tensor in (self.parameters[name].data, *slots):
                 tensor.masked_fill_(kept == 0, 0.0)
 
     def shown(self, look: Callable[[nn.Module], Looked]) -> Looked:
@@ -103,7 +112,7 @@ class Run:
             number=epoch,
             step=self.state.step,
             loss=loss,
-            lr=self.stepper.param_groups[0]["lr"],
+            lr=self.lr,
             sparsity=self.sparsity,
             measured=measured,
             state=self.reached,
@@ -112,21 +121,20 @@ class Run:
     def reached(self) -> State:
         """Copy network and optimiser into a State."""
         slots = {
-            f"{name}/{slot}": value.detach().cpu().clone(memory_format=torch.contiguous_format)
-            for name, parameter in self.parameters.items()
-            for slot, value in self.stepper.state.get(parameter, {}).items()
-            if isinstance(value, Tensor)
+            f"{name}/{slot}": value.cpu().clone(memory_format=torch.contiguous_format)
+            for name, slots in self.slots.items()
+            for slot, value in slots.items()
         }
         weights = {name: weight.contiguous() for name, weight in snapshot(self.net).items()}
         for name, kept in self.state.mask.items():
             assert not bool(weights[name][~kept].count_nonzero()), f"a pruned weight of {name} came alive"
         return replace(self.state, weights=weights, optimizer=slots)
 
-    def _masked(self, mask: Mask) -> tuple[list[tuple[nn.Parameter, Tensor]], float]:
-        """Return the trained parameters that are pruned anywhere, with their masks as factors, and the sparsity."""
-        names = [name for name, kept in mask.items() if name in self.parameters and not bool(kept.all())]
-        trained = ((self.parameters[name], mask[name]) for name in names)
-        return [(p, torch.empty_like(p, requires_grad=False).copy_(kept)) for p, kept in trained], mask.sparsity
+    def _masked(self, mask: Mask) -> tuple[dict[str, Tensor], float]:
+        """Return the masks of trained parameters that are pruned anywhere, as factors, and the sparsity."""
+        pruned = {n: kept for n, kept in mask.items() if n in self.parameters and not bool(kept.all())}
+        factors = {n: torch.empty_like(self.parameters[n], requires_grad=False) for n in pruned}
+        return {n: factors[n].copy_(kept) for n, kept in pruned.items()}, mask.sparsity
 
     @contextmanager
     def _own_randomness(self) -> Iterator[None]:
@@ -188,14 +196,14 @@ def _freeze(net: nn.Module, frozen: frozenset[str]) -> dict[str, nn.Parameter]:
     return trained
 
 
-def _restore_slots(
-    stepper: torch.optim.Optimizer, parameters: Mapping[str, nn.Parameter], slots: Mapping[str, Tensor]
-) -> None:
-    for key, tensor in slots.items():
+def _slots(parameters: Mapping[str, nn.Parameter], told: Mapping[str, Tensor]) -> dict[str, Slots]:
+    """Return what the optimiser remembers of each parameter, from a state; tensors like it are laid out as it is."""
+    slots: dict[str, Slots] = {name: {} for name in parameters}
+    for key, tensor in told.items():
         name, _, slot = key.rpartition("/")
         if name in parameters:
             parameter = parameters[name]
-            like = (
-                torch.empty_like(parameter, requires_grad=False) if tensor.shape == parameter.shape else tensor.clone()
-            )
-            stepper.state[parameter][slot] = like.copy_(tensor)
+            own = torch.empty_like(parameter, requires_grad=False)
+            like = own if tensor.shape == own.shape else torch.empty_like(tensor, device=own.device)
+            slots[name][slot] = like.copy_(tensor)
+    return slots
