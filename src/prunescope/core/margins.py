@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy import stats
+from scipy.special import ndtr
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.statistics import bootstrap_means
@@ -67,4 +67,4 @@ def score_p_value(lost: int, won: int, n: int, margin: float) -> float:
     gap = lost - won - n * margin
     if variance <= 0:
         return float(gap >= 0)
-    return float(stats.norm.cdf(gap / math.sqrt(variance)))
+    return float(ndtr(gap / math.sqrt(variance)))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
+from scipy.special import bdtr, stdtrit
 
 from prunescope.core.errors import PrunescopeError
 
@@ -248,8 +248,8 @@ def spread_interval(values: Sequence[float], *, level: float = 0.95) -> Interval
     """Return the Student-t interval of the mean of a few independent values (one per seed)."""
     if len(values) < 2:
         raise PrunescopeError("a spread needs at least two seeds", got=len(values))
-    mean, error = float(np.mean(values)), float(stats.sem(values))
-    half = float(stats.t.ppf((1 + level) / 2, len(values) - 1)) * error
+    mean, error = float(np.mean(values)), float(np.std(values, ddof=1)) / len(values) ** 0.5
+    half = float(stdtrit(len(values) - 1, (1 + level) / 2)) * error
     return Interval(mean - half, mean + half)
 
 
@@ -265,7 +265,7 @@ def spread_within(values: Sequence[float], low: float | None, high: float | None
 
 
 def mcnemar(lost: int, won: int) -> float:
-    """Return the exact two-sided p-value that paired predictions break even.
+    r"""Return the exact two-sided p-value $2 P(X \leq \min(b, c))$, at most 1, that paired predictions break even.
 
     ``lost`` counts examples right before and wrong after, ``won`` the reverse; under the null hypothesis
     ``lost ~ Binomial(lost + won, ½)``. Without any discordant pair the p-value is 1.
@@ -276,17 +276,20 @@ def mcnemar(lost: int, won: int) -> float:
     """
     if lost < 0 or won < 0:
         raise PrunescopeError("counts of discordant pairs are negative", got=(lost, won))
-    return 1.0 if lost + won == 0 else float(stats.binomtest(lost, lost + won, 0.5).pvalue)
+    return min(1.0, 2.0 * float(bdtr(min(lost, won), lost + won, 0.5)))
 
 
 def benjamini_hochberg(p_values: ArrayLike) -> Array:
-    """Return adjusted p-values that control the false discovery rate.
+    r"""Return adjusted p-values $\min_{j \geq i} (m / j) p_{(j)}$ that control the false discovery rate.
+
+    Source: Benjamini and Hochberg, Journal of the Royal Statistical Society B 57 (1995).
 
     Example:
         >>> [round(float(p), 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
         [0.03, 0.04, 0.04]
     """
     p = np.asarray(p_values, dtype=np.float64)
-    if p.size == 0:
-        return p
-    return np.asarray(stats.false_discovery_control(p, method="bh"), dtype=np.float64)
+    order = np.argsort(p)[::-1]
+    adjusted = np.empty_like(p)
+    adjusted[order] = np.minimum.accumulate(p[order] * len(p) / np.arange(len(p), 0, -1))
+    return np.minimum(adjusted, 1.0)

@@ -8,7 +8,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.statistics import Interval, share_interval
@@ -50,13 +49,15 @@ def separation(scores: ArrayLike, flags: ArrayLike) -> Separation:
         >>> separation([1.0, 2.0, 3.0, 4.0], [False, True, False, True]).value
         0.75
     """
+    from scipy.stats import rankdata  # slow to import
+
     s, flagged = np.asarray(scores, dtype=np.float64), np.asarray(flags, dtype=bool)
     m, n = int(flagged.sum()), int((~flagged).sum())
     if not m or not n:
         raise PrunescopeError("a separation needs flagged examples and others", got=f"{m} flagged, {n} others")
-    ranks = stats.rankdata(s)
-    above = (ranks[flagged] - stats.rankdata(s[flagged])) / n
-    below = 1 - (ranks[~flagged] - stats.rankdata(s[~flagged])) / m
+    ranks = rankdata(s)
+    above = (ranks[flagged] - rankdata(s[flagged])) / n
+    below = 1 - (ranks[~flagged] - rankdata(s[~flagged])) / m
     value = float(above.mean())
     variance = sum(float(part.var(ddof=1)) / len(part) for part in (above, below) if len(part) > 1)
     inside = min(max(value, 0.5 / (m * n)), 1 - 0.5 / (m * n))

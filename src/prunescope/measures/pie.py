@@ -6,7 +6,6 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import stats
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.statistics import (
@@ -238,11 +237,13 @@ def _whole(flags: Flags, split: Flags, draws: _Draws, ties: int) -> list[Value]:
 
 def _by_class(flags: Flags, split: Flags, draws: _Draws, shown: Populations) -> list[Value]:
     """Return the rate in each class that has examples, tested against all other classes."""
+    from scipy.stats import fisher_exact  # slow to import
+
     labels, found = shown.labels, int(flags.sum())
     present, sizes = np.unique(labels, return_counts=True)
     hits = [int(flags[labels == label].sum()) for label in present]
     tests = [
-        stats.fisher_exact(np.array([[hit, size - hit], [found - hit, len(labels) - size - found + hit]])).pvalue
+        fisher_exact(np.array([[hit, size - hit], [found - hit, len(labels) - size - found + hit]])).pvalue
         for hit, size in zip(hits, sizes, strict=True)
     ]
     values = []
