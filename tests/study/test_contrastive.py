@@ -5,7 +5,7 @@ import time
 import pytest
 import torch
 
-from prunescope.study import load_study, report, results, run
+from prunescope import load_study, report, results, run
 from prunescope.study.artefacts import read_state
 from prunescope.study.plan import plan_study
 from prunescope.study.store import Store

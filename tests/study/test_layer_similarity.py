@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from prunescope.study import report, results
+from prunescope import report, results
 from prunescope.study.plan import plan_study
 from prunescope.study.run import run
 from prunescope.study.store import Store

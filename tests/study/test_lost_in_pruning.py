@@ -2,7 +2,7 @@
 
 import pytest
 
-from prunescope.study import load_study, report, results, run
+from prunescope import load_study, report, results, run
 from prunescope.study.plan import plan_study
 
 SHORT = {"train": {"until": "2ep", "batch": 64, "optimizer": {"sgd": {"lr": 0.1, "momentum": 0.9}}}}

@@ -7,7 +7,7 @@ import torch
 
 from prunescope.measures import MEASURES, Card, Curve, Measure, Measurement, Quantity, Value
 from prunescope.measures.inference import Logits
-from prunescope.study import load_study, report, results, run
+from prunescope import load_study, report, results, run
 from prunescope.study.plan import plan_study
 from prunescope.study.store import Store
 

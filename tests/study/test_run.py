@@ -16,6 +16,7 @@ from prunescope.study.journal import Journal
 from prunescope.study.plan import plan_study
 from prunescope.study.run import forecast, needed, pick_device, results, run
 from prunescope.study.runners import Local, drive
+from prunescope.study.runners.local import WORKER
 from prunescope.study.store import Store
 from prunescope.study.study import load_study
 from tests.study.test_plan import raw
@@ -186,7 +187,7 @@ def test_a_killed_worker_costs_a_retry_and_no_result(finished, tmp_path):
 
     def kill_once(event, total):
         if event.node.kind == "train" and event.what == "started" and not killed:
-            worker = next(p for p in psutil.Process().children() if "prunescope.study.runners.worker" in p.cmdline())
+            worker = next(p for p in psutil.Process().children() if WORKER in p.cmdline())
             worker.kill()
             killed.append(worker.pid)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import brentq
 
 from prunescope.core.errors import PrunescopeError
 
@@ -49,6 +48,8 @@ def allocate(alpha: ArrayLike, scale: ArrayLike, most: ArrayLike, total: int) ->
     Raises:
         PrunescopeError: for a total below 0.
     """
+    from scipy.optimize import brentq  # slow to import
+
     a, c = np.asarray(alpha, dtype=np.float64), np.asarray(scale, dtype=np.float64)
     a = np.where(a < NOTHING, 0.0, a)
     limit = np.where(a > 0, np.asarray(most, dtype=np.float64), 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cache
 from math import prod
 from pathlib import Path
@@ -77,6 +78,11 @@ class Memory:
             return LIBRARIES + data + sum(self._own(member, outline, data) for member in node.each)
         except Exception:  # somebody's own network can raise anything on the meta device
             return None
+
+    def ahead(self) -> None:
+        """Estimate a training: the first estimate imports for a second, which may pass while workers begin."""
+        with suppress(Exception):  # whoever needs the estimate meets it again
+            next((self.of(node) for node in self._plan.nodes.values() if node.kind == "train"), None)
 
     def most(self, keys: Iterable[str]) -> tuple[int, str] | None:
         """Return the bytes of a worker for the node that takes most, and its kind; None if one cannot be known."""

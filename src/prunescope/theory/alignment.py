@@ -6,7 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import linear_sum_assignment
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.theory.generalization import joint_covariance
@@ -107,6 +106,8 @@ def _cosines(joint: Array, students: int) -> Array:
 
 def _assign(size: Array) -> NDArray[np.int64]:
     """Return the teacher of each student ``[K]``; every teacher is offered ⌈K/M⌉ times."""
+    from scipy.optimize import linear_sum_assignment  # slow to import
+
     students, teachers = size.shape
     capacity = -(-students // teachers)
     _, slot = linear_sum_assignment(np.repeat(size, capacity, axis=1), maximize=True)

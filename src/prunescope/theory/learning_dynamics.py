@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.integrate import solve_ivp
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.theory.generalization import joint_covariance, residual_error, signed_amplitudes
@@ -221,6 +220,8 @@ class _System:
 
 def _integrated(system: _System, first: Array, moments: Array) -> Array:
     """Return the states ``[times, numbers]``."""
+    from scipy.integrate import solve_ivp  # slow to import
+
     if moments[-1] == 0:
         return first[None]
     with np.errstate(over="ignore", invalid="ignore", divide="ignore"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from prunescope.core.seeds import derived_seed
 from prunescope.data import Augmentation, Dataset, Normalization
@@ -39,9 +39,28 @@ class Feed:
         """Number of steps in an epoch; the last batch may be smaller."""
         return math.ceil(len(self.data) / self.batch)
 
-    def few(self) -> Tensor:
-        """Return two images as a network gets them, to try what it takes."""
-        return self.normalization(self.data.images[:2])
+    @torch.no_grad()
+    def layout(self, net: nn.Module) -> torch.memory_format:
+        """Put the network into channels-last, in which convolutions are faster, if it can take that (``view`` cannot).
+
+        Returns:
+            How images must lie in memory for it, see :meth:`laid_out`.
+        """
+        images = self.normalization(self.data.images[:2])
+        if images.ndim != 4 or not any(parameter.ndim == 4 for parameter in net.parameters()):
+            return torch.contiguous_format
+        for layout in (torch.channels_last, torch.contiguous_format):
+            net.to(memory_format=layout)  # type: ignore[call-overload]
+            try:
+                net(self.laid_out(images, layout))
+            except RuntimeError:
+                continue
+            return layout
+        return torch.contiguous_format
+
+    def laid_out(self, images: Tensor, layout: torch.memory_format) -> Tensor:
+        """Return the images in that layout."""
+        return images.contiguous(memory_format=layout)
 
     def batches(self, seed: int, epoch: int, *, start: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Yield ``count`` batches of one epoch in its seeded order, from batch ``start`` on."""

@@ -14,9 +14,11 @@ from itertools import chain
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
+from torch.nn import functional
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import Schedule
+from prunescope.models.taps import evaluating
 from prunescope.pruning import Mask
 from prunescope.pruning.state import State
 from prunescope.training.feed import Feed
@@ -157,25 +159,45 @@ def unstacked(whole: State, starts: Sequence[State]) -> list[State]:
 
 @dataclass(frozen=True, kw_only=True)
 class _Feeds(Feed):
-    """The batches of several seeds, stacked."""
+    """The batches of several seeds, stacked.
+
+    ``alone`` is the layout that one of the networks takes. ``soft`` gives labels as probabilities: what picks single
+    logits goes through Python under ``vmap``, at a tenth of a small step.
+    """
 
     seeds: tuple[int, ...]
+    alone: torch.memory_format
+    soft: bool
 
-    def few(self) -> Tensor:
-        """Return two images for each network."""
-        return super().few().unsqueeze(0)
+    def layout(self, net: nn.Module) -> torch.memory_format:
+        """Put the filters of all networks into the layout of one, as if they were those of one wide network."""
+        if self.alone is torch.channels_last:
+            for parameter in net.parameters():
+                if parameter.ndim == 5:
+                    parameter.data = parameter.data.permute(0, 1, 3, 4, 2).contiguous().permute(0, 1, 4, 2, 3)
+        return self.alone
+
+    def laid_out(self, images: Tensor, layout: torch.memory_format) -> Tensor:
+        """Return the images ``[networks, n, channels, …]``; channels-last has the channels of all networks last."""
+        if layout is torch.channels_last:
+            return images.permute(1, 3, 4, 0, 2).contiguous().permute(3, 0, 4, 1, 2)
+        return images
 
     def batches(self, seed: int, epoch: int, *, start: int = 0, count: int | None = None) -> Iterator[Batch]:
         """Yield what each network gets alone, ``[networks, n, …]``."""
         if self.augment or self.views > 1:
             each = (Feed.batches(self, own, epoch, start=start, count=count) for own in self.seeds)
             for batches in zip(*each, strict=True):
-                yield Batch(*(torch.stack(part) for part in zip(*batches, strict=True)))
+                images, labels = (torch.stack(part) for part in zip(*batches, strict=True))
+                yield Batch(images, self._softened(labels))
             return
         orders = torch.stack([self.order(own, epoch)[0] for own in self.seeds])
         for indices in torch.split(orders, self.batch, dim=1)[start : None if count is None else start + count]:
             images = self.normalization(self.data.images[indices.flatten()])
-            yield Batch(images.view(*indices.shape, *images.shape[1:]), self.data.labels[indices])
+            yield Batch(images.view(*indices.shape, *images.shape[1:]), self._softened(self.data.labels[indices]))
+
+    def _softened(self, labels: Tensor) -> Tensor:
+        return functional.one_hot(labels, len(self.data.classes)).float() if self.soft else labels
 
 
 class _One(nn.Module):
@@ -201,7 +223,10 @@ def _begun(
     if not optimizer.elementwise:
         raise PrunescopeError("this optimiser's update is not elementwise", got=optimizer.member_name)
     wide = _widened(net.to(feed.data.images.device), len(states))
-    feeds = _Feeds(**vars(feed), seeds=tuple(state.seed for state in states))
+    with evaluating(net):
+        alone = feed.layout(net)
+    seeds = tuple(state.seed for state in states)
+    feeds = _Feeds(**vars(feed), seeds=seeds, alone=alone, soft=objective.soft)
     return Run(wide, stacked(states), feeds, optimizer, _losses(wide, _lowered(objective, precision)), None)
 
 

@@ -49,7 +49,7 @@ class Run:
         self.optimizer, self.lr = optimizer, optimizer.lr
         self.device = feed.data.images.device
         state.load_into(net).to(self.device).train()
-        self.layout = self.shown(lambda seen: _laid_out(seen, feed.few()))
+        self.layout = self.shown(feed.layout)
         self.parameters = _freeze(net, state.frozen)
         self.slots = _slots(self.parameters, state.optimizer)
         self.masked, self.sparsity = self._masked(state.mask)
@@ -71,8 +71,8 @@ class Run:
     def _step(self, batch: Batch) -> Tensor:
         for parameter in self.parameters.values():
             parameter.grad = None
-        loss = self.loss(self.net, batch._replace(images=batch.images.contiguous(memory_format=self.layout)))
-        loss.backward(torch.ones_like(loss))  # type: ignore[no-untyped-call]
+        loss = self.loss(self.net, batch._replace(images=self.feed.laid_out(batch.images, self.layout)))
+        loss.sum().backward()  # type: ignore[no-untyped-call]
         pruned = [(self.parameters[name].grad, kept) for name, kept in self.masked.items()]
         with_gradient = [(gradient, kept) for gradient, kept in pruned if gradient is not None]
         if with_gradient:
@@ -155,21 +155,6 @@ def finite(losses: Tensor, epoch: int, seeds: Sequence[int]) -> list[float]:
                 "training diverged", got=f"loss {loss}", where=f"epoch {epoch}, seed {seed}", remedy="Lower the lr"
             )
     return numbers
-
-
-@torch.no_grad()
-def _laid_out(net: nn.Module, images: Tensor) -> torch.memory_format:
-    """Put the network into channels-last, in which convolutions are faster, if it can take that (``view`` cannot)."""
-    if images.ndim != 4 or not any(parameter.ndim == 4 for parameter in net.parameters()):
-        return torch.contiguous_format
-    for layout in (torch.channels_last, torch.contiguous_format):
-        net.to(memory_format=layout)  # type: ignore[call-overload]
-        try:
-            net(images.contiguous(memory_format=layout))
-        except RuntimeError:
-            continue
-        return layout
-    return torch.contiguous_format
 
 
 def lowered(objective: Objective) -> Loss:

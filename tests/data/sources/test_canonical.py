@@ -7,7 +7,7 @@ import torch
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import View, parse_views
 from prunescope.data.sources import Cifar10C, Cifar10Point1
-from prunescope.study import load_study, results, run
+from prunescope import load_study, results, run
 
 N = 20
 

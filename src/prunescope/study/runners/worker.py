@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,8 +18,11 @@ from prunescope.study.work import perform
 WATCH_SECONDS = 1.0
 
 
-def main(descriptor: int, root: Path, device: str, parent: int) -> None:
-    """Serve until the other end closes, or the parent process is gone."""
+def main() -> None:
+    """Serve until the other end closes, or the parent process is gone; all is told by the command line."""
+    descriptor, root, device, parent = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
+    gc.freeze()  # what was imported stays
+    gc.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; Ctrl-C reaches the whole group
     torch.set_num_threads(1)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -36,7 +40,3 @@ def _end_with(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(WATCH_SECONDS)
     os._exit(1)
-
-
-if __name__ == "__main__":
-    main(int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

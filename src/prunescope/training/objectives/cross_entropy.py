@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 from pydantic import Field
 from torch import Tensor, nn
@@ -18,8 +18,12 @@ class CrossEntropy(Objective):
     ``smoothing`` mixes the labels with the uniform distribution (Szegedy et al., 2016).
     """
 
+    soft: ClassVar[bool] = True
+
     smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.0
 
     def __call__(self, net: nn.Module, batch: Batch) -> Tensor:
         """Return the mean cross-entropy."""
-        return functional.cross_entropy(net(batch.images), batch.labels, label_smoothing=self.smoothing)
+        logits = net(batch.images)
+        labels = batch.labels.to(logits.dtype) if batch.labels.ndim == 2 else batch.labels
+        return functional.cross_entropy(logits, labels, label_smoothing=self.smoothing)

@@ -24,10 +24,12 @@ class Batch(NamedTuple):
 class Objective(Member, ABC):
     """What training makes small: a scalar from a network and a batch.
 
-    ``views`` is how many augmentations of each image it wants in a batch.
+    ``views`` is how many augmentations of each image it wants in a batch, ``soft`` whether labels may also come as the
+    probability of each class ``[n, classes]``.
     """
 
     views: ClassVar[int] = 1
+    soft: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, net: nn.Module, batch: Batch) -> Tensor:
