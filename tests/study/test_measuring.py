@@ -5,9 +5,9 @@ from typing import ClassVar
 import pytest
 import torch
 
+from prunescope import load_study, report, results, run
 from prunescope.measures import MEASURES, Card, Curve, Measure, Measurement, Quantity, Value
 from prunescope.measures.inference import Logits
-from prunescope import load_study, report, results, run
 from prunescope.study.plan import plan_study
 from prunescope.study.store import Store
 

@@ -84,7 +84,7 @@ def holding(tmp_path, monkeypatch, left, own, running=1):
     monkeypatch.setattr("prunescope.study.runners.local.available", lambda: left)
     runner = Local(tmp_path, "cpu", 8, Told(own))
     process = type("Process", (), {"pid": "self"})
-    runner._workers = [_Worker(process=process, pipe=None, device="cpu", node=NODE) for _ in range(running)]
+    runner._workers = [_Worker(process=process, device="cpu", node=NODE) for _ in range(running)]
     return runner.free(NODE)
 
 

@@ -4,6 +4,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 
 import psutil
 import pytest
@@ -13,10 +14,10 @@ import yaml
 from prunescope.core.errors import PrunescopeError
 from prunescope.study.doctor import examine
 from prunescope.study.journal import Journal
+from prunescope.study.nursery import CODE
 from prunescope.study.plan import plan_study
 from prunescope.study.run import forecast, needed, pick_device, results, run
 from prunescope.study.runners import Local, drive
-from prunescope.study.runners.local import WORKER
 from prunescope.study.store import Store
 from prunescope.study.study import load_study
 from tests.study.test_plan import raw
@@ -182,12 +183,18 @@ def members(session):
     return [line for line in listed.stdout.splitlines() if "Z" not in line.split()[1]]
 
 
+def forked():
+    """Return the workers of this process: the children of its nurseries."""
+    nurseries = [process for process in psutil.Process().children() if CODE in process.cmdline()]
+    return [worker for nursery in nurseries for worker in nursery.children()]
+
+
 def test_a_killed_worker_costs_a_retry_and_no_result(finished, tmp_path):
     killed = []
 
     def kill_once(event, total):
         if event.node.kind == "train" and event.what == "started" and not killed:
-            worker = next(p for p in psutil.Process().children() if WORKER in p.cmdline())
+            worker = next(iter(forked()))
             worker.kill()
             killed.append(worker.pid)
 
@@ -197,12 +204,39 @@ def test_a_killed_worker_costs_a_retry_and_no_result(finished, tmp_path):
     assert everything(tmp_path / "store") == everything(finished)
 
 
+def test_a_killed_nursery_and_its_workers_cost_a_retry_and_no_result(finished, tmp_path):
+    killed = []
+
+    def kill_once(event, total):
+        if event.node.kind == "train" and event.what == "started" and not killed:
+            killed.append(forked()[0].parent())
+            killed[0].kill()
+
+    summary = run(raw(), store=tmp_path / "store", on="local", workers=2, listen=kill_once)
+    assert killed
+    assert summary.complete
+    assert everything(tmp_path / "store") == everything(finished)
+
+
+def test_an_idle_worker_that_died_is_replaced(tmp_path):
+    plan, store = plan_study(load_study(raw())), Store(tmp_path / "store")
+    [data, *_] = plan.nodes.values()
+    with closing(Local(store.root, "cpu", 1)) as runner:
+        for _ in range(2):
+            runner.start(data)
+            [outcome] = runner.wait()
+            assert not outcome.error
+            [worker] = runner._workers
+            os.kill(worker.process.pid, signal.SIGKILL)
+            time.sleep(0.2)
+
+
 def test_a_node_that_kills_every_worker_is_recorded_and_the_rest_goes_on(tmp_path):
     class Deadly(Local):
         def start(self, node):
             super().start(node)
             if node.kind == "prune":
-                next(w for w in self._workers if w.node is node).process.kill()
+                os.kill(next(w for w in self._workers if w.node is node).process.pid, signal.SIGKILL)
 
     plan, store = plan_study(load_study(raw())), Store(tmp_path / "store")
     runner = Deadly(store.root, "cpu", 2)

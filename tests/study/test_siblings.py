@@ -1,7 +1,9 @@
 """Networks that differ only by seed go through a stage at once; everything else about them is their own."""
 
 import copy
+import os
 import shutil
+import signal
 
 import pytest
 import torch
@@ -116,7 +118,7 @@ def test_a_job_that_kills_its_worker_is_taken_apart(tmp_path):
         def start(self, node):
             super().start(node)
             if node.members:
-                next(w for w in self._workers if w.node is node).process.kill()
+                os.kill(next(w for w in self._workers if w.node is node).process.pid, signal.SIGKILL)
 
     plan, store = made(), Store(tmp_path / "store")
     runner = Deadly(store.root, "cpu", 2)

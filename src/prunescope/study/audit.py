@@ -204,8 +204,8 @@ def _measured(
             listen(Event(what="running", node=node, share=share), total)
 
     try:
-        threads = torch.get_num_threads()
-        summary = carry_out(plan, store, lambda nodes: Inline(store.root, device, threads, watch), listen=listen)
+        begin = partial(Inline, store.root, device, torch.get_num_threads(), watch)
+        summary = carry_out(plan, store, begin, listen=listen)
     finally:
         AT_HAND.reset(at_hand)
     if not any(store.has("measure", item.key) for item in plan.measured):

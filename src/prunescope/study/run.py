@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -162,13 +163,13 @@ def pick_siblings(wanted: int | str) -> Siblings:
 def carry_out(
     plan: Planned,
     store: Store,
-    begin: Callable[[int], Runner],
+    begin: Callable[[], Runner],
     *,
     jobs: int = 1,
     siblings: Siblings = "off",
     listen: Listener | None = None,
 ) -> Summary:
-    """Perform what is missing of a plan, ``jobs`` pieces of work at once; a runner for so many nodes begins if any is."""
+    """Perform what is missing of a plan, ``jobs`` pieces of work at once; a runner begins if anything is."""
     began = time.perf_counter()
     todo = needed(plan, store)
     store.open()
@@ -183,7 +184,7 @@ def carry_out(
             listen(event, len(todo))
 
     if todo:
-        with closing(begin(len(todo))) as runner:
+        with closing(begin()) as runner:
             for node in todo:
                 tell(Event(what="planned", node=node))
             for event in drive(todo, runner, jobs, siblings):
@@ -197,17 +198,15 @@ def carry_out(
     )
 
 
-def runner_of(on: str, store: Store, device: str, workers: int | None, memory: Memory) -> Callable[[int], Runner]:
-    """Return what begins the runner of that name for a number of nodes."""
+def runner_of(on: str, store: Store, device: str, workers: int | None, memory: Memory) -> Callable[[], Runner]:
+    """Return what begins the runner of that name."""
     count = _workers(workers)
     if on == "inline":
-        at_hand = pick_device(device)
-        return lambda nodes: Inline(store.root, at_hand)
+        return partial(Inline, store.root, pick_device(device))
     if on == "local":
-        at_hand = pick_device(device)
-        return lambda nodes: Local(store.root, at_hand, min(count, nodes), memory)
+        return partial(Local, store.root, pick_device(device), count, memory)
     if on == "ray" or on.startswith("ray://"):
-        return lambda nodes: Ray(store.root, device, on if "://" in on else "", workers)
+        return partial(Ray, store.root, device, on if "://" in on else "", workers)
     raise unknown_name("runner", on, RUNNERS)
 
 

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from prunescope import load_study, results, run
 from prunescope.core.errors import PrunescopeError
 from prunescope.data import View, parse_views
 from prunescope.data.sources import Cifar10C, Cifar10Point1
-from prunescope import load_study, results, run
 
 N = 20
 

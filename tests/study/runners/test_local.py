@@ -10,7 +10,7 @@ NODE = Node(kind="train", key="next", spec="", payload={}, inputs={})
 
 def worker(device, gpu=0.0):
     node = Node(kind="train", key="k", spec="", payload={}, inputs={}, gpu=gpu)
-    return _Worker(process=None, pipe=None, device=device, node=node)
+    return _Worker(process=None, device=device, node=node)
 
 
 def test_nodes_wait_until_the_shares_of_gpus_that_they_declare_fit(tmp_path, monkeypatch):

@@ -2,39 +2,28 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import threading
 from collections import Counter
 from dataclasses import dataclass
-from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import wait
 from pathlib import Path
 
 import torch
 
 from prunescope.study.memory import BASE, Memory, available, resident
 from prunescope.study.node import Node
+from prunescope.study.nursery import Child, Nursery
 from prunescope.study.store import Store
 from prunescope.study.work import Outcome
 
 RETRIES = 2
-# The imports make a million objects that stay; a collector that looks through them again and again takes 0.3 s.
-WORKER = "import gc; gc.disable(); from prunescope.study.runners.worker import main; main()"
-SETTINGS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1") | {
-    # A training step frees what the next one takes. glibc would give it back to the system each time, and take it anew.
-    "MALLOC_TRIM_THRESHOLD_": str(2**28),
-    "MALLOC_MMAP_THRESHOLD_": str(2**25),
-}
 
 
 @dataclass
 class _Worker:
-    """A worker process, our end of its pipe, its device, and the node it has."""
+    """A worker process, its device, and the node it has."""
 
-    process: subprocess.Popen[bytes]
-    pipe: Connection
+    process: Child
     device: str
     node: Node | None = None
 
@@ -45,15 +34,14 @@ class Local:
     With several GPUs the workers are spread over them, and nodes wait until the shares they declare fit. A node also
     waits while something runs and the machine has no memory for what ``memory`` says that it takes.
 
-    Small networks run fastest with one thread each, and so results do not depend on the number of workers. The
-    workers are commands of their own: the caller's main module is not imported in them, so that a script or a
-    notebook needs no guard. All begin with the first node, for what they import takes a second.
+    Small networks run fastest with one thread each, and so results do not depend on the number of workers.
     """
 
     def __init__(self, root: Path, device: str, workers: int, memory: Memory | None = None) -> None:
         self._root, self._limit, self._memory = root, workers, memory
         self._gpus = torch.cuda.device_count() if device == "cuda" else 0
         self._devices = [f"cuda:{i}" for i in range(self._gpus)] or [device]
+        self._nursery: Nursery | None = None
         self._workers: list[_Worker] = []
         self._deaths: Counter[str] = Counter()
 
@@ -71,8 +59,8 @@ class Local:
         if self._gpus and node.gpu and own > torch.cuda.mem_get_info(self.next_device())[0]:
             return False
         idle = next((worker for worker in self._workers if worker.node is None), None)
-        growing = [(self._takes(w.node) or 0, w.process.pid) for w in self._workers if w.node is not None]
-        growing += [(own, idle.process.pid)] if idle else []
+        growing = [(self._takes(w.node) or 0, w.process.pid or "none") for w in self._workers if w.node is not None]
+        growing += [(own, idle.process.pid or "none")] if idle else []
         new = 0 if idle else BASE + own
         return new + sum(max(0, BASE + size - resident(process)) for size, process in growing) <= left
 
@@ -84,14 +72,10 @@ class Local:
         return min(self._devices, key=lambda name: sum(worker.device == name for worker in self._workers))
 
     def start(self, node: Node) -> None:
-        """Send the node to an idle worker."""
-        if not self._workers and self._limit > 1 and self._memory is not None:
-            threading.Thread(target=self._memory.ahead, daemon=True).start()
-        for _ in range(self._limit - len(self._workers)):
-            self._begin()
-        worker = next(worker for worker in self._workers if worker.node is None)
+        """Send the node to an idle worker, a new one if there is none."""
+        worker = next((worker for worker in self._workers if worker.node is None), None) or self._begin()
         try:
-            worker.pipe.send(node)
+            worker.process.pipe.send(node)
         except (BrokenPipeError, ConnectionResetError):  # it died while it had nothing to do
             self._end(worker)
             self.start(node)
@@ -102,27 +86,27 @@ class Local:
         """Return the outcomes of the nodes that ended; what a dying worker had is started again."""
         ended: list[Outcome] = []
         while not ended and any(worker.node is not None for worker in self._workers):
-            ready = wait([worker.pipe for worker in self._workers if worker.node is not None])
-            for worker in [worker for worker in self._workers if worker.pipe in ready]:
+            ready = wait([worker.process.pipe for worker in self._workers if worker.node is not None])
+            for worker in [worker for worker in self._workers if worker.process.pipe in ready]:
                 ended += self._collect(worker)
         return ended
 
     def close(self) -> None:
         """Kill the workers."""
-        for worker in list(self._workers):
-            self._end(worker)
+        self._workers.clear()
+        if self._nursery is not None:
+            self._nursery.close()
 
     def _collect(self, worker: _Worker) -> list[Outcome]:
         node, worker.node = worker.node, None
         assert node is not None
         try:
-            outcome: Outcome = worker.pipe.recv()
+            outcome: Outcome = worker.process.pipe.recv()
         except (EOFError, ConnectionResetError):
-            self._end(worker)
-            return self._again(node, worker.process.returncode)
+            return self._again(node, self._end(worker))
         return [outcome]
 
-    def _again(self, node: Node, code: int) -> list[Outcome]:
+    def _again(self, node: Node, code: int | None) -> list[Outcome]:
         self._deaths[node.key] += 1
         if self._deaths[node.key] <= RETRIES:
             self.start(node)
@@ -132,22 +116,21 @@ class Local:
             Store(self._root).journal.record_failure(node.key, node.kind, hint, hint)
         return [Outcome(key=node.key, seconds=0.0, error=hint, hint=hint)]
 
-    def _begin(self) -> None:
-        ours, theirs = Pipe()
-        command = [sys.executable, "-P", "-c", WORKER]
+    def _begin(self) -> _Worker:
+        if self._nursery is None:
+            self._nursery = Nursery()
+            if self._limit > 1 and self._memory is not None:
+                threading.Thread(target=self._memory.ahead, daemon=True).start()
         device = self.next_device()
-        place = [str(theirs.fileno()), str(self._root), device, str(os.getpid())]
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and code
-            [*command, *place],
-            pass_fds=[theirs.fileno()],
-            stdin=subprocess.DEVNULL,
-            env=os.environ | SETTINGS,
-        )
-        theirs.close()
-        self._workers.append(_Worker(process, ours, device))
+        try:
+            worker = _Worker(self._nursery.begin(self._root, device), device)
+        except OSError:  # it was killed
+            self._nursery.close()
+            self._nursery = Nursery()
+            return self._begin()
+        self._workers.append(worker)
+        return worker
 
-    def _end(self, worker: _Worker) -> None:
+    def _end(self, worker: _Worker) -> int | None:
         self._workers.remove(worker)
-        worker.process.kill()
-        worker.process.wait()
-        worker.pipe.close()
+        return worker.process.kill()

@@ -1,4 +1,4 @@
-"""A worker process: takes nodes from a pipe, performs them, sends their outcomes back."""
+"""The process that forks workers; a worker takes nodes from a pipe, performs them, sends their outcomes back."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from multiprocessing.connection import Connection
+from multiprocessing.reduction import recv_handle
 from pathlib import Path
 
 import torch
@@ -19,20 +20,40 @@ WATCH_SECONDS = 1.0
 
 
 def main() -> None:
-    """Serve until the other end closes, or the parent process is gone; all is told by the command line."""
-    descriptor, root, device, parent = int(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], int(sys.argv[4])
-    gc.freeze()  # what was imported stays
+    """Fork workers and end them, as asked through the pipe of that number, until its other end closes."""
+    gc.freeze()  # what was imported stays, and is shared with the workers
     gc.enable()
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides; Ctrl-C reaches the whole group
-    torch.set_num_threads(1)
-    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
-    pipe = Connection(descriptor)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    pipe, own = Connection(int(sys.argv[1])), os.getpid()
     while True:
         try:
-            node = pipe.recv()
-        except EOFError:
+            asked = pipe.recv()
+            if isinstance(asked, int):
+                os.kill(asked, signal.SIGKILL)
+                pipe.send(os.waitstatus_to_exitcode(os.waitpid(asked, 0)[1]))
+                continue
+            descriptor = recv_handle(pipe)
+        except (EOFError, ConnectionResetError):
             return
-        pipe.send(perform(node, root, device))
+        process = os.fork()
+        if not process:
+            pipe.close()
+            _serve(Connection(descriptor), Path(asked[0]), asked[1], own)
+        os.close(descriptor)
+        pipe.send(process)
+
+
+def _serve(pipe: Connection, root: Path, device: str, parent: int) -> None:
+    """Perform nodes until the other end closes, or the parent process is gone."""
+    torch.set_num_threads(1)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+    try:
+        while True:
+            pipe.send(perform(pipe.recv(), root, device))
+    except (EOFError, ConnectionResetError, BrokenPipeError):
+        pass
+    finally:
+        os._exit(0)
 
 
 def _end_with(parent: int) -> None:
