@@ -7,14 +7,14 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from bench.spine import digits_study
 from prunescope.study.plan import plan_study
 from prunescope.study.run import run
 from prunescope.study.runners import Inline, Local, Ray, Runner, drive
-from prunescope.study.study import load_study
+from prunescope.study.study import Study, load_study
 
 TINY = 500  # nodes that only draw the weights of a small network and write them
 MANY = 10_000
+NETWORKS = 48
 
 
 def rows() -> Iterator[tuple[str, float, float]]:
@@ -56,3 +56,14 @@ def population() -> tuple[str, float, float]:
             seconds[on] = time.perf_counter() - began
     ray.shutdown()
     return "population of digits networks on ray (peer: worker processes × 1.3)", seconds["ray"], 1.3 * seconds["local"]
+
+
+def digits_study() -> Study:
+    """Return the demo's dense networks with their accuracy, many of them."""
+    demo = load_study("demo")
+    changes = {
+        "seeds": tuple(range(NETWORKS)),
+        "recipes": {"dense": demo.recipes["dense"]},
+        "measures": tuple(measure for measure in demo.measures if measure.member_name == "accuracy"),
+    }
+    return demo.model_copy(update=changes)

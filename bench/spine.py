@@ -1,4 +1,4 @@
-"""Planning, masked training, and the local runner."""
+"""Planning and masked training."""
 
 from __future__ import annotations
 
@@ -8,27 +8,23 @@ import time
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.utils.data import DataLoader, TensorDataset
 
 from prunescope.core.schedule import constant
-from prunescope.data import Dataset, Digits, Normalization, split_validation
+from prunescope.data import Dataset, Normalization
 from prunescope.models import MODELS, build
 from prunescope.pruning import State, prune
 from prunescope.study.plan import plan_study
-from prunescope.study.run import missing, run
+from prunescope.study.run import missing
 from prunescope.study.store import Store
-from prunescope.study.study import Study, load_study
+from prunescope.study.study import load_study
 from prunescope.training import Feed, train
 from prunescope.training.objectives import CrossEntropy
 from prunescope.training.optimizers import Sgd
 
-NETWORKS = 48
-
 
 def rows() -> list[tuple[str, float, float]]:
     """Return each comparison with its seconds; where the promise is a limit, the limit stands as the peer."""
-    return [planning(), masked_step(), population()]
+    return [planning(), masked_step()]
 
 
 def planning() -> tuple[str, float, float]:
@@ -80,54 +76,3 @@ def masked_step() -> tuple[str, float, float]:
     pairs = [(seconds(masked), seconds(dense)) for _ in range(5)]
     ours, peer = (statistics.median(pair[i] for pair in pairs) for i in (0, 1))
     return "masked training step, ResNet-20, batch 128 (peer: dense step)", ours / 4, peer / 4
-
-
-def population() -> tuple[str, float, float]:
-    """Train and evaluate a population of digits networks with two workers, and in the loop one would write."""
-    study = digits_study()
-    with tempfile.TemporaryDirectory() as folder:
-        began = time.perf_counter()
-        assert run(study, store=Path(folder) / "store", workers=2).complete
-        ours = time.perf_counter() - began
-    threads = torch.get_num_threads()
-    torch.set_num_threads(2)
-    began = time.perf_counter()
-    plain_loop(study)
-    peer = time.perf_counter() - began
-    torch.set_num_threads(threads)
-    return f"population of {NETWORKS} digits networks, 2 workers (peer: plain sequential loop)", ours, peer
-
-
-def digits_study() -> Study:
-    """Return the demo's dense networks with their accuracy, many of them."""
-    demo = load_study("demo")
-    changes = {
-        "seeds": tuple(range(NETWORKS)),
-        "recipes": {"dense": demo.recipes["dense"]},
-        "measures": tuple(measure for measure in demo.measures if measure.member_name == "accuracy"),
-    }
-    return demo.model_copy(update=changes)
-
-
-def plain_loop(study: Study) -> float:
-    """Return the mean accuracy of the same networks, trained one after another with a DataLoader and two threads."""
-    splits = Digits().load()
-    train_split, _ = split_validation(splits["train"], study.validation, 0)
-    normalization = Normalization.of(train_split.images)
-    train_set = TensorDataset(normalization(train_split.images), train_split.labels)
-    images, labels = normalization(splits["test"].images), splits["test"].labels
-    accuracies = []
-    for seed in study.seeds:
-        net = build(study.model, train_split.shape, len(train_split.classes), seed)
-        optimizer = torch.optim.SGD(net.parameters(), lr=0.1, momentum=0.9, weight_decay=5e-4)
-        loader = DataLoader(train_set, batch_size=64, shuffle=True)
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, 20 * len(loader))
-        for _ in range(20):
-            for batch, target in loader:
-                optimizer.zero_grad()
-                nn.functional.cross_entropy(net(batch), target).backward()
-                optimizer.step()
-                schedule.step()
-        with torch.no_grad():
-            accuracies.append(float((net.eval()(images).argmax(1) == labels).float().mean()))
-    return statistics.fmean(accuracies)

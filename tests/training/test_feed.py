@@ -40,3 +40,10 @@ def test_without_shuffling_the_order_is_that_of_the_data(data):
     for epoch in (0, 1):
         seen = torch.cat([batch.images[:, 0, 0, 0] for batch in plain.batches(5, epoch)])
         assert seen.round().tolist() == list(range(50))
+
+
+def test_images_that_are_kept_normalised_are_those_of_each_batch_bit_for_bit(data, monkeypatch):
+    kept = list(feed(data, views=2).batches(1, 0))
+    monkeypatch.setattr("prunescope.training.feed.KEPT", 0)
+    anew = list(feed(data, views=2).batches(1, 0))
+    assert all(torch.equal(a.images, b.images) for a, b in zip(kept, anew, strict=True))

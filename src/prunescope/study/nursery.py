@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import signal
 import subprocess
 import sys
 from collections import deque
-from contextlib import suppress
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from multiprocessing.reduction import send_handle
@@ -78,9 +78,23 @@ class Nursery:
     def close(self) -> None:
         """Kill the process and all workers."""
         self._pipe.close()
-        with suppress(ProcessLookupError):
+        if self._process.returncode is None:  # otherwise the number may be that of others by now
             os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait()
+            self._process.wait()
+
+
+_EARLY: list[Nursery] = []
+
+
+def begin_early() -> None:
+    """Begin a nursery before anybody needs it: it imports while the caller does."""
+    _EARLY.append(Nursery())
+    atexit.register(_EARLY[0].close)
+
+
+def take_nursery() -> Nursery:
+    """Return the nursery that began early, once, or a new one."""
+    return _EARLY.pop() if _EARLY else Nursery()
 
 
 class Child:
@@ -102,5 +116,6 @@ class Child:
 
     def kill(self) -> int | None:
         """End it and return its exit code, negative for the signal that killed it; None when nobody can tell."""
+        code = self._nursery.end(self)
         self.pipe.close()
-        return self._nursery.end(self)
+        return code

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +13,8 @@ from torch import Tensor, nn
 from prunescope.core.seeds import derived_seed
 from prunescope.data import Augmentation, Dataset, Normalization
 from prunescope.training.objectives import Batch
+
+KEPT = 2**22  # pixels of all images that are kept normalised, 16 MB
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,9 +69,22 @@ class Feed:
         """Yield ``count`` batches of one epoch in its seeded order, from batch ``start`` on."""
         order, generator = self.order(seed, epoch)
         for number, indices in enumerate(torch.split(order, self.batch)[: None if count is None else start + count]):
-            views = [self._augmented(self.data.images[indices], generator) for _ in range(self.views)]
+            seen = indices if self.views == 1 else indices.repeat(self.views)
+            images = self._augmented(indices, generator) if self.augment else self.shown(seen)
             if number >= start:
-                yield Batch(self.normalization(torch.cat(views)), self.data.labels[indices].repeat(self.views))
+                yield Batch(images, self.data.labels[seen])
+
+    def shown(self, indices: Tensor) -> Tensor:
+        """Return images as a network gets them, not augmented."""
+        if self._normalized is not None:
+            return self._normalized[indices]
+        return self.normalization(self.data.images[indices])
+
+    @cached_property
+    def _normalized(self) -> Tensor | None:
+        """All images as a network gets them, where they are few enough to keep."""
+        few = self.data.images.numel() <= KEPT
+        return self.normalization(self.data.images) if few else None
 
     def order(self, seed: int, epoch: int) -> tuple[Tensor, torch.Generator]:
         """Return the images' order in an epoch and the generator which then augments them."""
@@ -77,7 +93,11 @@ class Feed:
         order = torch.randperm(n, generator=generator) if self.shuffle else torch.arange(n)
         return order.to(self.data.images.device), generator
 
-    def _augmented(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        for augment in self.augment:
-            images = augment(images, generator)
-        return images
+    def _augmented(self, indices: Tensor, generator: torch.Generator) -> Tensor:
+        views = []
+        for _ in range(self.views):
+            images = self.data.images[indices]
+            for augment in self.augment:
+                images = augment(images, generator)
+            views.append(images)
+        return self.normalization(torch.cat(views))

@@ -7,14 +7,13 @@ import functools
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import chain
 
 import torch
 from torch import Tensor, nn
 from torch.func import functional_call, vmap
-from torch.nn import functional
 
 from prunescope.core.errors import PrunescopeError
 from prunescope.core.schedule import Schedule
@@ -26,6 +25,7 @@ from prunescope.training.loop import Callback, Precision
 from prunescope.training.objectives import Batch, Objective
 from prunescope.training.optimizers import Optimizer
 from prunescope.training.running import Loss, Run, finite, lowered
+from prunescope.training.wide import widen
 
 STEPS, TURNS = 4, 4  # of a trial, whose first turn warms up
 TRIAL = STEPS * TURNS
@@ -193,11 +193,11 @@ class _Feeds(Feed):
             return
         orders = torch.stack([self.order(own, epoch)[0] for own in self.seeds])
         for indices in torch.split(orders, self.batch, dim=1)[start : None if count is None else start + count]:
-            images = self.normalization(self.data.images[indices.flatten()])
+            images = self.shown(indices.flatten())
             yield Batch(images.view(*indices.shape, *images.shape[1:]), self._softened(self.data.labels[indices]))
 
     def _softened(self, labels: Tensor) -> Tensor:
-        return functional.one_hot(labels, len(self.data.classes)).float() if self.soft else labels
+        return torch.eye(len(self.data.classes), device=labels.device)[labels] if self.soft else labels
 
 
 class _One(nn.Module):
@@ -226,7 +226,8 @@ def _begun(
     with evaluating(net):
         alone = feed.layout(net)
     seeds = tuple(state.seed for state in states)
-    feeds = _Feeds(**vars(feed), seeds=seeds, alone=alone, soft=objective.soft)
+    told = {field.name: getattr(feed, field.name) for field in fields(feed)}
+    feeds = _Feeds(**told, seeds=seeds, alone=alone, soft=objective.soft)
     return Run(wide, stacked(states), feeds, optimizer, _losses(wide, _lowered(objective, precision)), None)
 
 
@@ -237,7 +238,7 @@ def _widened(net: nn.Module, count: int) -> nn.Module:
         copies = _stack([tensor.detach()] * count)
         return nn.Parameter(copies) if isinstance(tensor, nn.Parameter) else copies
 
-    return copy.deepcopy(net, {id(tensor): wide(tensor) for tensor in chain(net.parameters(), net.buffers())})
+    return widen(copy.deepcopy(net, {id(tensor): wide(tensor) for tensor in chain(net.parameters(), net.buffers())}))
 
 
 def _losses(wide: nn.Module, loss: Loss) -> Loss:

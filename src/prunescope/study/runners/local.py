@@ -12,7 +12,7 @@ import torch
 
 from prunescope.study.memory import BASE, Memory, available, resident
 from prunescope.study.node import Node
-from prunescope.study.nursery import Child, Nursery
+from prunescope.study.nursery import Child, Nursery, take_nursery
 from prunescope.study.store import Store
 from prunescope.study.work import Outcome
 
@@ -118,7 +118,7 @@ class Local:
 
     def _begin(self) -> _Worker:
         if self._nursery is None:
-            self._nursery = Nursery()
+            self._nursery = take_nursery()
             if self._limit > 1 and self._memory is not None:
                 threading.Thread(target=self._memory.ahead, daemon=True).start()
         device = self.next_device()
