@@ -233,6 +233,7 @@ BAD = {
     "unknown size": (["run", "demo", "--size", "smal"], "small"),
     "unknown runner": (["run", "demo", "--on", "lokal"], "local"),
     "no workers": (["run", "demo", "--workers", "0"], "workers"),
+    "no number of siblings": (["run", "demo", "--dry-run", "--siblings", "some"], "siblings"),
     "no siblings": (["run", "demo", "--siblings", "0"], "siblings"),
     "unknown siblings": (["run", "demo", "--siblings", "all"], "auto or off"),
     "unknown device": (["run", "demo", "--device", "tpu"], "tpu"),

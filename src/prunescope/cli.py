@@ -22,7 +22,7 @@ from prunescope.study.doctor import environment, examine
 from prunescope.study.export import export as export_network
 from prunescope.study.garbage import garbage
 from prunescope.study.report import report as write_report
-from prunescope.study.run import Summary, default_store, forecast
+from prunescope.study.run import Summary, default_store, forecast, pick_siblings
 from prunescope.study.run import results as read_results
 from prunescope.study.run import run as run_study
 from prunescope.study.status import status as read_status
@@ -83,6 +83,7 @@ def run(
 ) -> None:
     """Run what is missing of a study; what is in the store is not computed again."""
     chosen = _study(study, size, settings, data)
+    pick_siblings(siblings)
     if dry_run:
         typer.echo(forecast(chosen, store=store, workers=workers))
         return

@@ -108,7 +108,7 @@ def test_an_inference_that_runs_out_of_memory_goes_on_with_fewer_images_at_once(
     def short(self, seen):
         tried.append(seen.batch)
         if seen.batch > 100:
-            raise torch.OutOfMemoryError("CUDA out of memory")
+            torch.empty(2**50)  # what a processor says differs from what a GPU does
         return whole(self, seen)
 
     study = STUDY | {"measures": ["accuracy"], "seeds": 1, "recipes": {"dense": [TRAIN]}, "views": ["test"]}

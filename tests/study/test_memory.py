@@ -109,9 +109,12 @@ def test_a_study_that_does_not_fit_still_runs_node_by_node(tmp_path, monkeypatch
     assert run(raw(**LITTLE), store=tmp_path / "store", workers=2).complete
 
 
-def test_a_training_without_memory_is_refused_with_the_remedy_and_recorded(tmp_path, monkeypatch):
+@pytest.mark.parametrize("device", ["GPU", "processor"])
+def test_a_training_without_memory_is_refused_with_the_remedy_and_recorded(tmp_path, monkeypatch, device):
     def full(*_):
-        raise torch.OutOfMemoryError("CUDA out of memory")
+        if device == "GPU":
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        torch.empty(2**50)
 
     monkeypatch.setattr("prunescope.training.running.Run._step", full)
     summary = run(raw(**LITTLE | {"seeds": 1}), store=tmp_path / "store", on="inline")

@@ -20,6 +20,7 @@ from prunescope.pruning import State
 from prunescope.study.artefacts import SPLIT_SEED, Place, build_network, measurement_artefact, read_state, state_of
 from prunescope.study.node import Node
 from prunescope.study.store import Artefact, Store
+from prunescope.training.footprint import out_of_memory
 
 # On a processor larger batches only move memory.
 BATCH, BATCH_ON_CPU = 500, 128
@@ -53,7 +54,9 @@ def _looked(inference: Inference, seen: Seen) -> tuple[Mapping[str, Tensor], int
     """Return what is left and the images at once: half as many whenever the device runs out of memory."""
     try:
         return inference(seen), seen.batch
-    except torch.OutOfMemoryError:
+    except RuntimeError as error:
+        if not out_of_memory(error):
+            raise
         if seen.batch == 1:
             raise PrunescopeError("the device has no memory for one image", where=str(seen.device)) from None
     torch.cuda.empty_cache()

@@ -34,6 +34,19 @@ def peak_bytes(act: Callable[[], object]) -> int:
     return peak.most
 
 
+def out_of_memory(error: RuntimeError) -> bool:
+    """Return whether a device had no memory for a tensor; torch has an error of its own for GPUs alone.
+
+    Example:
+        >>> try:
+        ...     torch.empty(2**50)
+        ... except RuntimeError as error:
+        ...     out_of_memory(error)
+        True
+    """
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)
+
+
 def step_bytes(net: nn.Module, images: torch.Size, objective: Objective) -> int:
     r"""Return the bytes that training takes beside its data.
 

@@ -21,6 +21,7 @@ from prunescope.models.taps import evaluating
 from prunescope.pruning import Mask
 from prunescope.pruning.state import State
 from prunescope.training.feed import Feed
+from prunescope.training.footprint import out_of_memory
 from prunescope.training.loop import Callback, Precision
 from prunescope.training.objectives import Batch, Objective
 from prunescope.training.optimizers import Optimizer
@@ -255,9 +256,9 @@ def _losses(wide: nn.Module, loss: Loss) -> Loss:
             with warnings.catch_warnings():  # what torch says where it loops over networks; the trial measures it
                 warnings.filterwarnings("ignore", message="There is a performance drop")
                 return vmap(loss_of)(tensors, *batch)
-        except torch.OutOfMemoryError:
-            raise
         except RuntimeError as error:
+            if out_of_memory(error):
+                raise
             told = str(error).strip().splitlines()[0]
             raise PrunescopeError("this network cannot be trained with its siblings", got=told) from error
 

@@ -17,7 +17,7 @@ from prunescope.data import AUGMENTATIONS, Augmentation, Dataset, stratified_sub
 from prunescope.pruning import State
 from prunescope.training.evaluation import evaluate, weight_counts
 from prunescope.training.feed import Feed
-from prunescope.training.footprint import step_bytes
+from prunescope.training.footprint import out_of_memory, step_bytes
 from prunescope.training.learning_rate import LEARNING_RATES, Constant, LearningRate, surely_longer
 from prunescope.training.loop import Beside, Precision, train
 from prunescope.training.objectives import OBJECTIVES, CrossEntropy, Objective
@@ -140,7 +140,9 @@ class Train(Stage):
                 clip=self.clip,
                 **self._how(feed),
             )
-        except torch.OutOfMemoryError:
+        except RuntimeError as error:
+            if not out_of_memory(error):
+                raise
             raise self._too_large(context.build(), feed) from None
         return self._left(reached, feed)
 
