@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
@@ -11,23 +15,26 @@ import torch
 from prunescope.data import Digits, Normalization
 from prunescope.models import MLP, ConvNet, LeNet300, Model, build
 from prunescope.pruning import State
+from prunescope.study.nursery import SETTINGS
 from prunescope.training import Context, Train
 from prunescope.training.stages import Apart
 
 TURNS = 3
+POPULATIONS = {
+    "16 digits MLPs of 128-128 (promise 1.3x)": (MLP(), 16, 10),
+    "16 digits MLPs of 32": (MLP(hidden=(32,)), 16, 10),
+    "16 LeNet-300-100 on digits": (LeNet300(), 16, 10),
+    "8 digits convnets": (ConvNet(), 8, 20),
+}
 
 
 def rows() -> Iterator[tuple[str, float, float]]:
-    """Yield processor seconds, of the one thread that there is, of a population both ways."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield population("16 digits MLPs of 128-128 (promise 1.3x)", MLP(), 16, epochs=10)
-        yield population("16 digits MLPs of 32", MLP(hidden=(32,)), 16, epochs=10)
-        yield population("16 LeNet-300-100 on digits", LeNet300(), 16, epochs=10)
-        yield population("8 digits convnets", ConvNet(), 8, epochs=8)
-    finally:
-        torch.set_num_threads(threads)
+    """Yield processor seconds of a population both ways, in a process that is set as workers are."""
+    for name in POPULATIONS:
+        command = [sys.executable, "-m", "bench.siblings", name]
+        told = subprocess.run(command, env=os.environ | SETTINGS, capture_output=True, text=True, check=True)
+        row, ours, peer = json.loads(told.stdout)
+        yield row, ours, peer
 
 
 def population(name: str, model: Model, count: int, epochs: int) -> tuple[str, float, float]:
@@ -69,3 +76,8 @@ def one_after_another(stage: Train, states: list[State], context: Context) -> No
     """Train each network by itself."""
     for state in states:
         stage(state, context)
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    print(json.dumps(population(sys.argv[1], *POPULATIONS[sys.argv[1]])))
