@@ -7,13 +7,14 @@ spend more on a step of a small network than the update itself.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Annotated, ClassVar
 
 import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 from torch.optim.adam import adam
+from torch.optim.adamw import adamw
 from torch.optim.sgd import sgd
 
 from prunescope.core.errors import PrunescopeError
@@ -78,7 +79,7 @@ class Sgd(Optimizer):
         sgd(
             list(weights),
             list(gradients),
-            list(kept(slots, "momentum_buffer", weights)) if self.momentum else [],
+            [*kept(slots, "momentum_buffer", weights)] if self.momentum else [],
             lr=lr,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
@@ -100,18 +101,20 @@ class Adam(Optimizer):
     eps: Positive = 1e-8
     weight_decay: NonNegative = 0.0
 
-    decoupled: ClassVar[bool] = False
+    update: ClassVar[Callable[..., None]] = staticmethod(adam)
 
     def step(self, weights: Sequence[Tensor], gradients: Sequence[Tensor], slots: Sequence[Slots], lr: float) -> None:
-        """Change weights as torch's Adam does."""
-        counts = [torch.zeros((), device=weight.device) for weight in weights]
-        adam(
+        """Change weights as torch's class of that name does."""
+        for slot, weight in zip(slots, weights, strict=True):
+            if "step" not in slot:
+                slot["step"] = torch.zeros((), device=weight.device)
+        self.update(
             list(weights),
             list(gradients),
             kept(slots, "exp_avg", weights),
             kept(slots, "exp_avg_sq", weights),
             [],
-            kept(slots, "step", counts),
+            [slot["step"] for slot in slots],
             lr=lr,
             beta1=self.betas[0],
             beta2=self.betas[1],
@@ -120,7 +123,6 @@ class Adam(Optimizer):
             amsgrad=False,
             maximize=False,
             fused=True,
-            decoupled_weight_decay=self.decoupled,
         )
 
 
@@ -128,6 +130,6 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam with decoupled weight decay (Loshchilov and Hutter, 2019)."""
 
-    decoupled: ClassVar[bool] = True
+    update: ClassVar[Callable[..., None]] = staticmethod(adamw)
 
     weight_decay: NonNegative = 1e-2
