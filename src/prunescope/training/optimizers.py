@@ -1,7 +1,7 @@
 """Optimisers as data: how a step changes weights.
 
-The updates are torch's own functions, not its classes: these import its compiler, 0.7 s in every worker process, and
-spend more on a step of a small network than the update itself.
+The updates are torch's own functions, not its classes: these import its compiler, which takes 0.7 s, and spend more
+on a step of a small network than the update itself.
 """
 
 from __future__ import annotations
